@@ -1,0 +1,1 @@
+"""janus-sim: a simulator of Mixture-of-Experts training on GPU clusters."""

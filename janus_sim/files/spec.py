@@ -1,0 +1,207 @@
+"""Values from files: a frozen pydantic model whose fields read words with units and tell every mistake."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Self, TypeVar, get_args
+
+import pydantic
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from janus_sim import units
+from janus_sim.errors import InputError, Mistake
+from janus_sim.files.shape import nearest
+
+
+class Spec(BaseModel):
+    """A value that was read from a file: frozen, hashable, and strict about what stands in it.
+
+    Unknown names are refused, numbers are not guessed from text, and lists become tuples. Built from Python,
+    the fields with units take SI floats; read by `validate`, they take words alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _lists_become_tuples(cls, data: Any) -> Any:  # noqa: ANN401
+        return frozen(data) if isinstance(data, Mapping) else data
+
+    def content(self) -> str:
+        """Give the value as JSON that is the same for the same value, in any process."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def __hash__(self) -> int:
+        return hash(self.content())
+
+    def change(self, **changes: object) -> Self:
+        """Give a copy with some fields changed, checked again."""
+        return type(self).model_validate({**dict(self), **changes})
+
+
+def frozen(value: Any) -> Any:  # noqa: ANN401
+    """Turn lists into tuples, all the way down; models stay as they are.
+
+    Examples
+    --------
+    >>> frozen({"a": [1, [2]]})
+    {'a': (1, (2,))}
+    """
+    if isinstance(value, Mapping):
+        return {key: frozen(inner) for key, inner in value.items()}
+    return tuple(frozen(inner) for inner in value) if isinstance(value, list | tuple) else value
+
+
+def _door(parse: Callable[[object], float], positive: bool) -> BeforeValidator:
+    """Read words by a parser of `units`; an SI float passes when it comes from Python and not from a file."""
+
+    def read(value: object, info: ValidationInfo) -> object:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and not (info.context or {}).get("words"):
+            number = float(value)  # type: ignore[arg-type]
+            if not math.isfinite(number) or number < 0 or (positive and number == 0):
+                raise ValueError(f"{value!r} is not a finite number above zero")
+            return number
+        return parse(value)
+
+    return BeforeValidator(read)
+
+
+Bandwidth = Annotated[float, _door(units.parse_bandwidth, True)]  #: bytes per second, above zero
+Seconds = Annotated[float, _door(units.parse_time, False)]  #: seconds, zero or more
+Bytes = Annotated[float, _door(units.parse_bytes, False)]  #: bytes, zero or more
+FlopRate = Annotated[float, _door(units.parse_rate, True)]  #: FLOP per second, above zero
+Fraction = Annotated[float, Field(gt=0, le=1)]  #: above zero, one at most
+Positive = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+
+S = TypeVar("S", bound=Spec)
+
+
+def validate(model: type[S], data: object, where: str = "", *, words: bool = True) -> S:
+    """Read a value from plain data, or tell all that is wrong with it.
+
+    Parameters
+    ----------
+    model : type of Spec
+    data : mapping
+        As `read_yaml` gives it.
+    where : str
+        ``"file: path"``, ``"file:"`` or a bare path; mistakes append their own path.
+    words : bool
+        Refuse bare numbers for fields with units (so in files), or take them as SI (so in Python).
+
+    Raises
+    ------
+    InputError
+        With every mistake.
+
+    Examples
+    --------
+    >>> class Nic(Spec):
+    ...     bandwidth: Bandwidth
+    >>> validate(Nic, {"bandwidth": "200 Gbit/s"}).bandwidth
+    25000000000.0
+    >>> validate(Nic, {"bandwith": 200}, "x.yaml: nic")
+    Traceback (most recent call last):
+    janus_sim.errors.InputError: x.yaml:
+      nic.bandwidth  is missing
+      nic.bandwith   unknown; did you mean "bandwidth"?
+    """
+    try:
+        return model.model_validate(frozen(data), context={"words": words})
+    except pydantic.ValidationError as error:
+        mistakes = [_mistake(model, dict(problem), where) for problem in error.errors(include_url=False)]
+        raise InputError(list(dict.fromkeys(mistakes))) from None
+
+
+def join(where: str, path: str) -> str:
+    """Append a path to a place.
+
+    Examples
+    --------
+    >>> join("x.yaml:", "a"), join("x.yaml: a", "b"), join("", "a")
+    ('x.yaml: a', 'x.yaml: a.b', 'a')
+    """
+    if not path or not where:
+        return where or path
+    return f"{where} {path}" if where.endswith(":") else f"{where}.{path}"
+
+
+def _mistake(model: type[Spec], problem: Mapping[str, Any], where: str) -> Mistake:
+    path, owners = _descend(model, problem["loc"])
+    return Mistake(join(where, ".".join(path)), _message(problem, owners))
+
+
+def _descend(model: type[Spec], loc: Sequence[str | int]) -> tuple[list[str], list[type[Spec]]]:
+    """Follow a place of pydantic's down the model: the names that a file shows, and the models that own the last one."""
+    owners: list[type[Spec]] = [model]
+    path: list[str] = []
+    last = owners
+    for part in loc:
+        if isinstance(part, str) and ("[" in part or "-" in part and part not in path and _is_tag(part)):
+            continue
+        fields = [owner.model_fields[part] for owner in owners if isinstance(part, str) and part in owner.model_fields]
+        if isinstance(part, str) and not fields and part in {*_TAGS, *(o.__name__ for o in owners)}:
+            continue
+        path.append(str(part))
+        last = owners
+        if fields:
+            owners = [inner for field in fields for inner in _models(field.annotation)]
+    return path, last
+
+
+_TAGS = frozenset({"str", "int", "float", "bool", "none", "tuple", "dict", "literal", "constrained-int", "constrained-float"})
+
+
+def _is_tag(part: str) -> bool:
+    return part.startswith(("function-", "lax-or", "json-or", "constrained-", "tagged-"))
+
+
+def _models(annotation: object) -> Iterator[type[Spec]]:
+    """Find the models inside an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def _message(problem: Mapping[str, Any], owners: Sequence[type[Spec]]) -> str:
+    """Say what was found and what to write, in the words of the file."""
+    kind, found, context = problem["type"], problem["input"], problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = [name for owner in owners for name in owner.model_fields]
+        return "unknown" + (nearest(str(problem["loc"][-1]), known) or f"; known are {', '.join(known)}")
+    if kind == "missing":
+        return "is missing"
+    if kind == "value_error":
+        return str(context["error"])
+    shown = show(found)
+    if kind == "literal_error":
+        words = str(context["expected"]).replace("'", '"')
+        options = [word.strip('"') for word in words.replace(" or ", ", ").split(", ")]
+        return f"{shown} is not known; write {words}{nearest(str(found), options)}"
+    said = str(problem["msg"]).removeprefix("Input should be ")
+    return f"{shown} is wrong; write {said}"
+
+
+def show(value: object) -> str:
+    """Show a value as a file would, cut to a readable length.
+
+    Examples
+    --------
+    >>> show(True), show("x"), show(None)
+    ('true', '"x"', 'nothing')
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, tuple | list):
+        value = list(value)
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,94 @@
+"""Write a file or a folder whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from janus_sim.errors import InputError, Mistake
+
+MARK = "provenance.json"  #: the file by which a folder is known as an earlier result
+
+
+def digest(data: bytes) -> str:
+    """Give the SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_whole(path: str | Path, content: bytes | Callable[[Path], None]) -> None:
+    """Write a file under a temporary name beside it, then rename; whoever looks sees the old or the new one.
+
+    Parameters
+    ----------
+    path : str or Path
+    content : bytes, or a function that writes to the path it is given
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        if callable(content):
+            content(temporary)
+        else:
+            temporary.write_bytes(content)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_folder(target: str | Path) -> None:
+    """Refuse a folder that holds something else than an earlier result.
+
+    Raises
+    ------
+    InputError
+        Before anything is simulated or written.
+    """
+    target = Path(target)
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(Mistake(f"{target}:", "is not a folder; write the results elsewhere with --out"))
+    if any(target.iterdir()) and not (target / MARK).is_file():
+        raise InputError(
+            Mistake(f"{target}:", "holds something else than a result; write the results elsewhere with --out")
+        )
+
+
+def replace_folder(target: str | Path, fill: Callable[[Path], None]) -> None:
+    """Fill a temporary folder, then put it in the place of an empty folder or an earlier result.
+
+    Raises
+    ------
+    InputError
+        When the target is any other non-empty folder.
+    """
+    target = Path(target)
+    check_folder(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        new, old = work / "new", work / "old"
+        new.mkdir()
+        fill(new)
+        check_folder(target)
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
