@@ -1,0 +1,142 @@
+"""Where experts live (the plan) and what ranks send each other (traffic)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from janus_sim.workload.layout import Layout
+
+Ints = npt.NDArray[np.int64]
+
+
+def frozen(array: npt.ArrayLike) -> Ints:
+    """Return `array` as int64 that nobody can write to (a copy if somebody still could).
+
+    Examples
+    --------
+    >>> frozen([1, 2]).flags.writeable
+    False
+    """
+    source: npt.NDArray[Any] = np.asarray(array)
+    if source.dtype == np.int64 and not source.flags.writeable:
+        return source
+    result = source.astype(np.int64)
+    result.flags.writeable = False
+    return result
+
+
+def max_over_mean(rows: npt.NDArray[Any]) -> float:
+    """Return the imbalance of `rows`: the largest over the mean; 1.0 where there are none.
+
+    Examples
+    --------
+    >>> max_over_mean(np.array([1, 1, 4]))
+    2.0
+    """
+    mean = float(rows.mean()) if rows.size else 0.0
+    return float(rows.max()) / mean if mean else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Traffic:
+    """Bytes that each rank of a group sends to each other one.
+
+    Parameters
+    ----------
+    ranks : tuple of int
+        The ranks, in the order of the axes of `bytes`.
+    bytes : (n, n) int64
+        `bytes[source, target]`; the diagonal stays on its GPU and uses no link.
+
+    Examples
+    --------
+    >>> traffic = Traffic((4, 5), frozen([[1, 2], [3, 4]]))
+    >>> traffic.T.bytes.tolist(), traffic.moved
+    ([[1, 3], [2, 4]], 5)
+    """
+
+    ranks: tuple[int, ...]
+    bytes: Ints
+
+    @cached_property
+    def T(self) -> Traffic:
+        """The same bytes the other way, named as numpy names it."""
+        return Traffic(self.ranks, self.bytes.T)
+
+    @cached_property
+    def moved(self) -> int:
+        """Bytes that leave their GPU (all but the diagonal)."""
+        return int(self.bytes.sum() - np.trace(self.bytes))
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Where each expert lives: its home, as a position in the group of expert parallelism.
+
+    Parameters
+    ----------
+    homes : tuple of (experts,) int64, one for each MoE layer
+        Positions 0 to ep - 1; every group uses the same positions, so that replicas stay replicas.
+    seconds : float
+        Time that the planner of a policy takes on the critical path [s].
+
+    Examples
+    --------
+    >>> plan = Plan.default(Layout(world=2, ep=2), experts=[4])
+    >>> plan.homes[0].tolist(), plan.swapped(0, 1, 2).homes[0].tolist()
+    ([0, 0, 1, 1], [0, 1, 0, 1])
+    >>> plan == Plan.default(Layout(world=2, ep=2), experts=[4])
+    True
+    """
+
+    homes: tuple[Ints, ...]
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "homes", tuple(frozen(home) for home in self.homes))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every expert has the same home; the planner's time does not matter."""
+        if not isinstance(other, Plan):
+            return NotImplemented
+        return len(self.homes) == len(other.homes) and all(map(np.array_equal, self.homes, other.homes))
+
+    def __hash__(self) -> int:
+        """Agree with equality."""
+        return hash(tuple(home.tobytes() for home in self.homes))
+
+    @classmethod
+    def default(cls, layout: Layout, experts: Sequence[int]) -> Plan:
+        """Return contiguous blocks: expert e of E lives at position e // (E / ep).
+
+        Parameters
+        ----------
+        layout : Layout
+        experts : sequence of int
+            Experts of each MoE layer, each divisible by `layout.ep`.
+
+        Raises
+        ------
+        ValueError
+            If a layer's experts cannot be shared out evenly.
+        """
+        for moe, count in enumerate(experts):
+            if count < 1 or count % layout.ep:
+                raise ValueError(f"MoE layer {moe}: {count} experts cannot be shared by {layout.ep} ranks")
+        return cls(tuple(np.arange(count, dtype=np.int64) // (count // layout.ep) for count in experts))
+
+    def swapped(self, moe: int, first: int, second: int) -> Plan:
+        """Return the plan in which two experts of MoE layer `moe` have changed places."""
+        home = self.homes[moe].copy()
+        home[[first, second]] = home[[second, first]]
+        return Plan((*self.homes[:moe], home, *self.homes[moe + 1 :]), self.seconds)
+
+    def moved(self, other: Plan, moe: int) -> tuple[int, ...]:
+        """Return the experts of MoE layer `moe` whose home differs in `other`, ascending."""
+        return tuple(int(expert) for expert in np.flatnonzero(self.homes[moe] != other.homes[moe]))

@@ -1,0 +1,167 @@
+"""One MoE layer in one pass, as a value that policies transform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from janus_sim.workload.copies import Ints, Plan, Traffic, frozen, max_over_mean
+from janus_sim.workload.visit import MoELayer
+
+__all__ = ["MoELayer", "Plan", "RoutedLayer", "Traffic", "max_over_mean"]
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RoutedLayer(MoELayer):
+    """An MoE layer after its gate: which rows go where.
+
+    All ranks of the group share one value, so that what they agree on is computed once.
+
+    Parameters
+    ----------
+    chosen : (n, experts) int64
+        Rows that the gate of each rank chose for each expert.
+    useful : (n, experts) int64
+        Rows kept under the capacity; `chosen` where there is none.
+    rows_sent : (n, experts) int64
+        Rows that travel in the expert-centric paradigm: `useful`, or the capacity everywhere when padded.
+    part : tuple of int
+        Which part of `split` this is, outermost first; () for the whole.
+    """
+
+    chosen: Ints
+    useful: Ints
+    rows_sent: Ints
+    part: tuple[int, ...] = ()
+    _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def key(self) -> tuple[int | str, ...]:
+        """Names this visit, and the part of it."""
+        return (*super().key, *self.part)
+
+    @cached_property
+    def _sent(self) -> Ints:
+        """Rows that travel from each rank to each other one, (n, n)."""
+        n = len(self.group)
+        position = np.array([self._index[rank] for rank in self.home.tolist()], dtype=np.int64)
+        result = np.zeros((n, n), dtype=np.int64)
+        np.add.at(result.T, position, self.rows_sent.T)
+        return result
+
+    def _traffic(self, rows: Ints, width: float) -> Traffic:
+        return Traffic(self.group, frozen(np.rint(rows * (self.hidden * width)).astype(np.int64)))
+
+    @cached_property
+    def dispatch(self) -> Traffic:
+        """Rows to the homes of their experts; in backward of the combine's width (see `combine`)."""
+        backward = self.phase == "backward"
+        return self._traffic(self._sent, self.combine_width if backward else self.dispatch_width)
+
+    @cached_property
+    def combine(self) -> Traffic:
+        """Results back to their ranks.
+
+        In backward the gradient of the output travels as `combine.T` and the gradient of the input as
+        `dispatch.T`; both have the combine's width (gradients are not sent in fp8; DeepSeek-V3, section 3.3).
+        """
+        return self._traffic(self._sent.T, self.combine_width)
+
+    @cached_property
+    def _arriving(self) -> list[int]:
+        return [int(rows) for rows in self.rows_sent.sum(axis=0)]
+
+    def mine(self, rank: int) -> tuple[tuple[int, int], ...]:
+        """Return (expert, rows that arrive) for the experts living at `rank` that get any row."""
+        rows = self._arriving
+        return tuple((expert, rows[expert]) for expert in self.experts_of(rank) if rows[expert])
+
+    @cached_property
+    def _useful(self) -> list[list[int]]:
+        return [[int(rows) for rows in row] for row in self.useful]
+
+    def rows(self, rank: int, expert: int) -> int:
+        """Return the kept rows of `rank` for `expert`: what the data-centric paradigm computes."""
+        return self._useful[self._index[rank]][expert]
+
+    def kept(self, expert: int) -> int:
+        """Return the kept rows for `expert` over all ranks: the useful part of what arrives."""
+        return int(self.useful[:, expert].sum())
+
+    def useful_flops(self, rank: int) -> float:
+        """Return the FLOPs that the kept rows of `rank` cost in this phase, wherever they are done."""
+        return sum(self._flops(expert, self.rows(rank, expert)) for expert in range(self.experts))
+
+    def _flops(self, expert: int, rows: int) -> float:
+        if not rows:
+            return 0.0
+        if self.phase == "backward":
+            kernels = (*self.input_gradient(expert, rows), *self.weight_gradient(expert, rows))
+        else:
+            kernels = self.kernel(expert, rows)
+        return sum(kernel.flops for kernel in kernels)
+
+    def split(self, parts: int) -> tuple[RoutedLayer, ...]:
+        """Cut the rows of each (rank, expert) into near-equal parts, the larger ones first.
+
+        Raises
+        ------
+        ValueError
+            If `parts` is below 1.
+        """
+        if parts < 1:
+            raise ValueError(f"a layer cannot be split into {parts} parts; write 1 or more")
+        key = ("split", parts)
+        if key not in self._memo:
+            self._memo[key] = tuple(self._cut(index, parts) for index in range(parts))
+        result: tuple[RoutedLayer, ...] = self._memo[key]
+        return result
+
+    def _cut(self, index: int, parts: int) -> RoutedLayer:
+        def share(rows: Ints) -> Ints:
+            return frozen((rows + (parts - 1 - index)) // parts)
+
+        return replace(
+            self,
+            chosen=share(self.chosen),
+            useful=share(self.useful),
+            rows_sent=share(self.rows_sent),
+            part=(*self.part, index),
+        )
+
+    def agreed(self, function: Callable[[RoutedLayer], Answer]) -> Answer:
+        """Return `function(self)`, computed once however many ranks ask.
+
+        Pass a function or a method: a lambda made anew on each rank is computed anew on each.
+        """
+        key = ("agreed", function)
+        if key not in self._memo:
+            self._memo[key] = function(self)
+        answer: Answer = self._memo[key]
+        return answer
+
+    def imbalance(self, level: str = "expert") -> float:
+        """Return max / mean of the gate's choices over experts, or over ranks at home (`level` "rank")."""
+        rows = self.chosen.sum(axis=0)
+        if level == "rank":
+            position = np.array([self._index[rank] for rank in self.home.tolist()])
+            rows = np.bincount(position, weights=rows, minlength=len(self.group))
+        return max_over_mean(rows)
+
+    def facts(self) -> dict[str, float]:
+        """Return what the table of layers says about the balance of this layer."""
+        chosen, useful, sent = (int(rows.sum()) for rows in (self.chosen, self.useful, self.rows_sent))
+        return {
+            "rows": chosen,
+            "dropped_rows": chosen - useful,
+            "dropped_share": (chosen - useful) / chosen if chosen else 0.0,
+            "padded_rows": sent - useful,
+            "imbalance": self.imbalance("expert"),
+            "rank_imbalance": self.imbalance("rank"),
+        }
