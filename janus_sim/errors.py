@@ -22,7 +22,7 @@ class Mistake:
     Attributes
     ----------
     where : str
-        File and path into it, as ``"experiments/x.yaml: policies.janus.treshold"``; either part may be missing.
+        File and path into it, as ``"experiments/x.yaml: policies.janus.treshold"``; either may be missing.
     message : str
         What was found and what to write instead.
     """
@@ -124,5 +124,7 @@ def tell(mistakes: Iterable[Mistake]) -> str:
         width = max(len(mistake.path) for mistake in members)
         indent = "  " if file else ""
         lines += [f"{file}:"] if file else []
-        lines += [f"{indent}{m.path:<{width}}  {m.message}" if width else f"{indent}{m.message}" for m in members]
+        lines += [
+            f"{indent}{m.path:<{width}}  {m.message}" if width else f"{indent}{m.message}" for m in members
+        ]
     return "\n".join(lines)

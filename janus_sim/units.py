@@ -13,13 +13,13 @@ _TIMES = {
     "ns": Fraction(1, 10**9),
     "us": Fraction(1, 10**6),
     "µs": Fraction(1, 10**6),  # the micro sign
-    "μs": Fraction(1, 10**6),  # the Greek letter  # noqa: RUF003
+    "μs": Fraction(1, 10**6),  # the Greek letter
     "ms": Fraction(1, 1000),
     "s": Fraction(1),
     "min": Fraction(60),
     "h": Fraction(3600),
 }
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([^\d\s].*)?", re.ASCII)
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*([^\d\s].*)?", re.ASCII)
 _BANDWIDTH = re.compile(r"([kKMGTPE]?|[KMGTP]i)(bit|bits|b|B|byte|bytes|Byte|Bytes)(/s|ps)")
 _BYTES = re.compile(r"([kKMGTPE]?|[KMGTP]i)(B|byte|bytes|Byte|Bytes)")
 _RATE = re.compile(r"([kKMGTPE]?)(FLOP/s|FLOPS|FLOPs|FLOPs/s|flop/s|flops)")
@@ -42,9 +42,10 @@ def parse_bandwidth(words: object) -> float:
     match = _BANDWIDTH.fullmatch(unit)
     if match is None:
         prefix = re.match(r"[KMGTP]i|[kKMGTPE]", unit)
-        raise ValueError(_refusal(words, "a bandwidth", f"{_plain(number)} {prefix[0] if prefix else 'G'}bit/s"))
+        example = f"{float(number):.10g} {prefix[0] if prefix else 'G'}bit/s" if number > 0 else "200 Gbit/s"
+        raise ValueError(_refusal(words, "a bandwidth", example))
     if number <= 0:
-        raise ValueError(f"{_quote(words)} is not above zero; write a bandwidth like \"200 Gbit/s\"")
+        raise ValueError(f'{_quote(words)} is not above zero; write a bandwidth like "200 Gbit/s"')
     bits = 1 if match[2].lower().startswith("byte") or match[2] == "B" else 8
     return _scaled(number, Fraction(_scale(match[1]), bits), words)
 
@@ -85,7 +86,9 @@ def parse_bytes(words: object) -> float:
     match = _BYTES.fullmatch(unit)
     if match is None:
         raise ValueError(_refusal(words, "a number of bytes", "80 GB"))
-    return _scaled(_not_negative(number, words, "a number of bytes", "80 GB"), Fraction(_scale(match[1])), words)
+    return _scaled(
+        _not_negative(number, words, "a number of bytes", "80 GB"), Fraction(_scale(match[1])), words
+    )
 
 
 def parse_rate(words: object) -> float:
@@ -106,7 +109,7 @@ def parse_rate(words: object) -> float:
     if match is None:
         raise ValueError(_refusal(words, "a rate of computation", "312 TFLOP/s"))
     if number <= 0:
-        raise ValueError(f"{_quote(words)} is not above zero; write a rate like \"312 TFLOP/s\"")
+        raise ValueError(f'{_quote(words)} is not above zero; write a rate like "312 TFLOP/s"')
     return _scaled(number, Fraction(_scale(match[1])), words)
 
 
@@ -151,7 +154,9 @@ def format_rate(value: float) -> str:
     >>> format_rate(312e12)
     '312 TFLOP/s'
     """
-    return _written(value, {"PFLOP/s": 1e15, "TFLOP/s": 1e12, "GFLOP/s": 1e9, "MFLOP/s": 1e6, "FLOP/s": 1.0}, "FLOP/s")
+    return _written(
+        value, {"PFLOP/s": 1e15, "TFLOP/s": 1e12, "GFLOP/s": 1e9, "MFLOP/s": 1e6, "FLOP/s": 1.0}, "FLOP/s"
+    )
 
 
 def _split(words: object, what: str, example: str) -> tuple[Fraction, str]:
@@ -159,12 +164,12 @@ def _split(words: object, what: str, example: str) -> tuple[Fraction, str]:
     if not isinstance(words, str):
         bare = isinstance(words, int | float) and not isinstance(words, bool)
         why = " has no unit" if bare else f" is not {what}"
-        raise ValueError(f"{_quote(words)}{why}; write {what} like \"{example}\"")
+        raise ValueError(f'{_quote(words)}{why}; write {what} like "{example}"')
     match = _QUANTITY.fullmatch(words.strip()) if len(words) < 100 else None
     if match is None:
         raise ValueError(_refusal(words, what, example))
     if match[2] is None:
-        raise ValueError(f"{_quote(words)} has no unit; write {what} like \"{example}\"")
+        raise ValueError(f'{_quote(words)} has no unit; write {what} like "{example}"')
     return Fraction(match[1]), match[2].strip()
 
 
@@ -185,30 +190,25 @@ def _scaled(number: Fraction, scale: Fraction, words: object) -> float:
 
 def _not_negative(number: Fraction, words: object, what: str, example: str) -> Fraction:
     if number < 0:
-        raise ValueError(f"{_quote(words)} is negative; write {what} like \"{example}\"")
+        raise ValueError(f'{_quote(words)} is negative; write {what} like "{example}"')
     return number
 
 
 def _refusal(words: object, what: str, example: str) -> str:
-    return f"{_quote(words)} is not {what}; write \"{example}\""
+    return f'{_quote(words)} is not {what}; write "{example}"'
 
 
 def _quote(words: object) -> str:
     """Show what was found, cut to a readable length."""
     text = f'"{words}"' if isinstance(words, str) else repr(words)
-    return text if len(text) <= 60 else f"{text[:56]}...\""
-
-
-def _plain(number: Fraction) -> str:
-    return f"{float(number):.10g}"
+    return text if len(text) <= 60 else f'{text[:56]}..."'
 
 
 def _written(value: float, units: Mapping[str, float], zero: str) -> str:
     """Write with the largest unit that leaves at least one before the point."""
     if value == 0.0 or not math.isfinite(value):
         return f"{value:g} {zero}"
-    for unit, scale in units.items():
-        if abs(value) >= scale * 0.99995:
-            break
-    scaled = value / scale
+    fitting = [unit for unit, scale in units.items() if abs(value) >= scale * 0.99995]
+    unit = fitting[0] if fitting else list(units)[-1]
+    scaled = value / units[unit]
     return f"{scaled:.0f} {unit}" if abs(scaled) >= 1e4 else f"{scaled:.4g} {unit}"

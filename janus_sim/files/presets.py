@@ -50,16 +50,22 @@ def find(room: str, name: str | Path, beside: Path | None = None, where: str = "
         for folder in (beside, Path()):
             if folder is not None and (folder / path).is_file():
                 return folder / path
-        raise InputError(Mistake(where or f"{text}:", "no such file" if not where else f'no such file "{text}"'))
+        raise InputError(
+            Mistake(where or f"{text}:", "no such file" if not where else f'no such file "{text}"')
+        )
     for root in _ROOTS:
         if text and (root / room / f"{text}.yaml").is_file():
             return root / room / f"{text}.yaml"
     known = names(room)
-    hint = nearest(text, known) or f"; there are {', '.join(known) or 'none'}, or write the path of a .yaml file"
+    hint = (
+        nearest(text, known) or f"; there are {', '.join(known) or 'none'}, or write the path of a .yaml file"
+    )
     raise InputError(Mistake(where, f'no preset "{text}" in {room}{hint}'))
 
 
-def read(room: str, name: str | Path, beside: Path | None = None, where: str = "") -> tuple[dict[str, Any], Path]:
+def read(
+    room: str, name: str | Path, beside: Path | None = None, where: str = ""
+) -> tuple[dict[str, Any], Path]:
     """Find and read a file, and say where it lay."""
     path = find(room, name, beside, where)
     return read_yaml(path), path

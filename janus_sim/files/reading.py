@@ -17,16 +17,25 @@ DEPTH_LIMIT = 40  #: mappings within mappings
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[+-]?(0|[1-9][0-9_]*)")
-_FLOAT = re.compile(r"[+-]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][+-]?[0-9]+)?")
-_WORDS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False, "True": True, "False": False}
+_FLOAT = re.compile(r"[+-]?((\.[0-9]+|[0-9]+\.[0-9]*)([eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+)")
+_WORDS: dict[str, object] = {
+    "": None,
+    "~": None,
+    "null": None,
+    "true": True,
+    "false": False,
+    "True": True,
+    "False": False,
+}
 _SPECIAL = {".nan": float("nan"), ".inf": float("inf"), "-.inf": float("-inf")}
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a YAML file that holds one mapping; lists become tuples.
 
-    Read are the plain words of YAML 1.2 (so ``no`` is a word and not false, and ``1e-3`` is a number). Refused are
-    files above 1 MB, tags, cycles, aliases that unfold to too much, duplicate keys, and several documents.
+    Read are the plain words of YAML 1.2 (so ``no`` is a word and not false, and ``1e-3`` is a number).
+    Refused are files above 1 MB, tags, cycles, aliases that unfold to too much, keys that stand twice, and
+    several documents.
 
     Raises
     ------
@@ -36,10 +45,14 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         if path.stat().st_size > SIZE_LIMIT:
-            raise InputError(Mistake(f"{path}:", f"is larger than {SIZE_LIMIT // 1000} kB; this is no file of janus-sim"))
+            raise InputError(
+                Mistake(f"{path}:", f"is larger than {SIZE_LIMIT // 1000} kB; this is no file of janus-sim")
+            )
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise InputError(Mistake(f"{path}:", f"cannot be read: {(error.strerror or str(error)).lower()}")) from None
+        raise InputError(
+            Mistake(f"{path}:", f"cannot be read: {(error.strerror or str(error)).lower()}")
+        ) from None
     except UnicodeDecodeError:
         raise InputError(Mistake(f"{path}:", "is not text in UTF-8; write a YAML file")) from None
     value = parse_yaml(text, f"{path}:")
@@ -112,7 +125,9 @@ class _Reader:
         else:
             if depth >= DEPTH_LIMIT:
                 self.refuse(event, "is nested too deeply")
-            value, deep = self.mapping(depth) if isinstance(event, yaml.MappingStartEvent) else self.sequence(depth)
+            value, deep = (
+                self.mapping(depth) if isinstance(event, yaml.MappingStartEvent) else self.sequence(depth)
+            )
             built = _Built(value, self.total - before, deep + 1)
         if event.anchor is not None:
             self.anchors[event.anchor] = built

@@ -18,7 +18,9 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(base)
     for key, value in changes.items():
         under = merged.get(key)
-        merged[key] = merge(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+        merged[key] = (
+            merge(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+        )
     return merged
 
 

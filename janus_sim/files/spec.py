@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar, get_args
 
@@ -58,8 +59,8 @@ def _door(parse: Callable[[object], float], positive: bool) -> BeforeValidator:
     """Read words by a parser of `units`; an SI float passes when it comes from Python and not from a file."""
 
     def read(value: object, info: ValidationInfo) -> object:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and not (info.context or {}).get("words"):
+        bare = isinstance(value, int | float) and not isinstance(value, bool)
+        if bare and not (info.context or {}).get("words"):
             number = float(value)  # type: ignore[arg-type]
             if not math.isfinite(number) or number < 0 or (positive and number == 0):
                 raise ValueError(f"{value!r} is not a finite number above zero")
@@ -115,8 +116,7 @@ def validate(model: type[S], data: object, where: str = "", *, words: bool = Tru
     try:
         return model.model_validate(frozen(data), context={"words": words})
     except pydantic.ValidationError as error:
-        mistakes = [_mistake(model, dict(problem), where) for problem in error.errors(include_url=False)]
-        raise InputError(list(dict.fromkeys(mistakes))) from None
+        raise InputError(_mistakes(model, error, where)) from None
 
 
 def join(where: str, path: str) -> str:
@@ -132,34 +132,48 @@ def join(where: str, path: str) -> str:
     return f"{where} {path}" if where.endswith(":") else f"{where}.{path}"
 
 
-def _mistake(model: type[Spec], problem: Mapping[str, Any], where: str) -> Mistake:
-    path, owners = _descend(model, problem["loc"])
-    return Mistake(join(where, ".".join(path)), _message(problem, owners))
+def _mistakes(model: type[Spec], error: pydantic.ValidationError, where: str) -> list[Mistake]:
+    """Turn pydantic's list into ours; the branches of a union that all fail make one mistake."""
+    found: dict[str, dict[str, None]] = {}
+    for problem in error.errors(include_url=False):
+        path, owners = _descend(model, problem["loc"])
+        found.setdefault(join(where, ".".join(path)), {})[_message(dict(problem), owners)] = None
+    return [Mistake(place, _alternatives(list(messages))) for place, messages in found.items()]
+
+
+def _alternatives(messages: Sequence[str]) -> str:
+    """Join what the branches of a union would have liked to read."""
+    heads, _, tails = zip(*(message.partition("; write ") for message in messages), strict=True)
+    if len(messages) > 1 and all(tails):
+        return f"{heads[0]}; write {', or '.join(tails)}"
+    return messages[0] if len(set(heads)) == 1 else "; or: ".join(messages)
 
 
 def _descend(model: type[Spec], loc: Sequence[str | int]) -> tuple[list[str], list[type[Spec]]]:
-    """Follow a place of pydantic's down the model: the names that a file shows, and the models that own the last one."""
+    """Follow a place of pydantic's down the model.
+
+    Gives the names that a file shows, without the branches of unions, and the models that own the last one.
+    """
     owners: list[type[Spec]] = [model]
-    path: list[str] = []
     last = owners
+    path: list[str] = []
+    branch = {"str", "int", "float", "bool", "none", "tuple", "dict"}
     for part in loc:
-        if isinstance(part, str) and ("[" in part or "-" in part and part not in path and _is_tag(part)):
-            continue
-        fields = [owner.model_fields[part] for owner in owners if isinstance(part, str) and part in owner.model_fields]
-        if isinstance(part, str) and not fields and part in {*_TAGS, *(o.__name__ for o in owners)}:
-            continue
+        fields = [
+            owner.model_fields[part]
+            for owner in owners
+            if isinstance(part, str) and part in owner.model_fields
+        ]
+        if isinstance(part, str) and not fields and path:
+            names = {owner.__name__ for owner in owners}
+            if part in names or part in branch or re.search(r"[\[({]|-(?=int|float|str)", part):
+                owners = [owner for owner in owners if owner.__name__ == part] or owners
+                continue
         path.append(str(part))
         last = owners
         if fields:
             owners = [inner for field in fields for inner in _models(field.annotation)]
     return path, last
-
-
-_TAGS = frozenset({"str", "int", "float", "bool", "none", "tuple", "dict", "literal", "constrained-int", "constrained-float"})
-
-
-def _is_tag(part: str) -> bool:
-    return part.startswith(("function-", "lax-or", "json-or", "constrained-", "tagged-"))
 
 
 def _models(annotation: object) -> Iterator[type[Spec]]:

@@ -60,7 +60,9 @@ def check_folder(target: str | Path) -> None:
         raise InputError(Mistake(f"{target}:", "is not a folder; write the results elsewhere with --out"))
     if any(target.iterdir()) and not (target / MARK).is_file():
         raise InputError(
-            Mistake(f"{target}:", "holds something else than a result; write the results elsewhere with --out")
+            Mistake(
+                f"{target}:", "holds something else than a result; write the results elsewhere with --out"
+            )
         )
 
 
