@@ -1,0 +1,207 @@
+"""The figures of a run, each a pure function of its record; every formula stands in `docs/metrics.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from janus_sim.record import LinkRecord, Record
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+COMMUNICATION = ("all_to_all", "all_reduce", "transfer")
+
+
+def covered(group: Ints, begin: Floats, end: Floats, groups: int) -> Floats:
+    """Return how long each group has at least one interval open: the length of the union of its intervals.
+
+    Parameters
+    ----------
+    group : (n,)
+        To which of the `groups` an interval belongs.
+    begin, end : (n,) seconds, begin <= end
+
+    Returns
+    -------
+    (groups,) seconds
+
+    Examples
+    --------
+    >>> covered(np.array([0, 0, 1]), np.array([0.0, 1.0, 5.0]), np.array([2.0, 4.0, 6.0]), 3).tolist()
+    [4.0, 1.0, 0.0]
+    """
+    count = len(group)
+    if count == 0:
+        return np.zeros(groups)
+    order = np.lexsort((begin, group))
+    group, begin, end = group[order], begin[order], end[order]
+    by_end = np.argsort(end, kind="stable")
+    place = np.empty(count, dtype=np.int64)
+    place[by_end] = np.arange(count)
+    # The running maximum of the ends inside a group: groups ascend, so one accumulate serves them all, exactly.
+    reach = np.maximum.accumulate(group * count + place)
+    before = end[by_end][reach[:-1] % count]
+    before[reach[:-1] // count != group[1:]] = -np.inf
+    begin[1:] = np.maximum(begin[1:], before)
+    return np.bincount(group, np.maximum(end - begin, 0.0), minlength=groups).astype(np.float64)
+
+
+def is_kind(record: Record, *kinds: str) -> Mask:
+    """Return a mask (spans,) of the spans of these kinds."""
+    column = record.spans["kind"]
+    mask: Mask = np.zeros(len(column), dtype=bool)
+    for kind in kinds:
+        mask |= column == kind
+    return mask
+
+
+class Occupancy:
+    """How long each rank computes and has communication open, in each step.
+
+    Attributes
+    ----------
+    busy, exposed_comm, exposed_all_to_all, exposed_moving : (steps, world) seconds
+        Compute kernels run; no kernel runs and any communication, an All-to-All, or a communication whose last
+        partner has joined, is open.
+
+    Examples
+    --------
+    One rank computes for 3 s, beside an All-to-All from 2 s to 5 s: 2 s of it are exposed.
+
+    >>> from janus_sim.record import SpanLog, StepRecord
+    >>> log = SpanLog()
+    >>> _ = log.add(0, 0, 0, "forward", 0, 0, "compute", "compute", "k", "F0", 0.0, 0.0, 3.0)
+    >>> last = log.add(0, 0, 0, "forward", 0, 0, "communication", "all_to_all", "dispatch", "F0", 2.0, 3.0, 5.0, 0)
+    >>> occupancy = Occupancy(Record(log.columns(), (StepRecord(0, 0.0, 5.0, last),), facts={"world": 1}))
+    >>> float(occupancy.busy[0, 0]), float(occupancy.exposed_all_to_all[0, 0])
+    (3.0, 2.0)
+    """
+
+    def __init__(self, record: Record) -> None:
+        spans = record.spans
+        self.world = world_of(record)
+        self.shape = (len(record.steps), self.world)
+        first = record.steps[0].step if record.steps else 0
+        self._group = (spans["step"] - first) * self.world + spans["rank"]
+        self._joined, self._begin, self._end = spans["joined"], spans["begin"], spans["end"]
+        of_rank = spans["rank"] >= 0
+        kernels = np.flatnonzero(is_kind(record, "compute") & of_rank)
+        self._kernels = (self._group[kernels], self._begin[kernels], self._end[kernels])
+        self.busy = self._covered(*self._kernels)
+        everything = self._shared(record, is_kind(record, *COMMUNICATION))
+        all_to_all = self._shared(record, is_kind(record, "all_to_all"))
+        self.exposed_comm = self._exposed(*everything, self._joined)
+        self.exposed_moving = self._exposed(*everything, self._begin)
+        self.exposed_all_to_all = self._exposed(*all_to_all, self._joined)
+
+    def _covered(self, group: Ints, begin: Floats, end: Floats) -> Floats:
+        return covered(group, begin, end, self.shape[0] * self.shape[1]).reshape(self.shape)
+
+    def _exposed(self, group: Ints, rows: Ints, opened: Floats) -> Floats:
+        """|communication or kernels| - |kernels|, by rank."""
+        kernels = self._kernels
+        either = self._covered(
+            np.concatenate([group, kernels[0]]),
+            np.concatenate([opened[rows], kernels[1]]),
+            np.concatenate([self._end[rows], kernels[2]]),
+        )
+        return np.maximum(either - self.busy, 0.0)
+
+    def _shared(self, record: Record, mask: Mask) -> tuple[Ints, Ints]:
+        """Return (group, row) of the masked spans; what a machine does is open on each of its ranks."""
+        rank = record.spans["rank"]
+        own = np.flatnonzero(mask & (rank >= 0))
+        group, rows = [self._group[own]], [own]
+        shared = np.flatnonzero(mask & (rank < 0))
+        if len(shared):
+            machine, first = record.spans["machine"][shared], self._group[shared] + 1
+            for member, place in enumerate(record.facts["machine_of"]):
+                mine = machine == place
+                group.append(first[mine] + member)
+                rows.append(shared[mine])
+        return np.concatenate(group), np.concatenate(rows)
+
+
+def world_of(record: Record) -> int:
+    """Return the number of ranks, from the facts or, without them, from the spans."""
+    rank = record.spans["rank"]
+    return int(record.facts.get("world", int(rank.max()) + 1 if len(rank) else 1))
+
+
+def step_seconds(record: Record) -> Floats:
+    """Return (steps,) seconds."""
+    return np.array([step.seconds for step in record.steps], dtype=np.float64)
+
+
+def span_of_time(record: Record) -> float:
+    """Return the seconds from the begin of the first step to the end of the last one."""
+    return record.steps[-1].end - record.steps[0].begin if record.steps else 0.0
+
+
+def utilization(link: LinkRecord, seconds: float) -> tuple[float, float]:
+    """Return the mean and the peak share of a link's capacity that was used; the peak is that of the fullest bin.
+
+    Examples
+    --------
+    >>> utilization(LinkRecord("a", "nic", 0, 10.0, True, 20, 0, 2.0, np.array([10.0, 10.0, 0.0]), 1.0), 4.0)
+    (0.5, 1.0)
+    """
+    mean = (link.expert_bytes + link.dense_bytes) / (link.capacity * seconds) if seconds > 0 else 0.0
+    fullest = float(link.series.max()) / (link.capacity * link.bin_width) if link.series.size else float("nan")
+    return mean, fullest
+
+
+def utilization_of_kind(links: Sequence[LinkRecord], kind: str, seconds: float) -> tuple[float, float]:
+    """Return the mean over the links of a kind of their means, and the largest of their peaks; NaN if there are none."""
+    both = [utilization(link, seconds) for link in links if link.kind == kind]
+    if not both:
+        return float("nan"), float("nan")
+    return float(np.mean([mean for mean, _ in both])), float(np.max([peak for _, peak in both]))
+
+
+def carried(links: Sequence[LinkRecord], *, kind: str | None = None, crosses: bool = False) -> tuple[int, int]:
+    """Return (expert, dense) bytes summed over the links of a kind, or over those that leave a machine."""
+    chosen = [link for link in links if (kind is None or link.kind == kind) and (link.crosses or not crosses)]
+    return sum(link.expert_bytes for link in chosen), sum(link.dense_bytes for link in chosen)
+
+
+def peak_memory(record: Record) -> tuple[dict[int, int], dict[int, int]]:
+    """Return peak bytes by rank, and of host memory by machine: the sums over their components."""
+    gpus: dict[int, int] = {}
+    hosts: dict[int, int] = {}
+    for part in record.memory:
+        where, key = (gpus, part["rank"]) if part["rank"] >= 0 else (hosts, part["machine"])
+        where[key] = where.get(key, 0) + int(part["bytes"])
+    return gpus, hosts
+
+
+def fits(record: Record) -> bool:
+    """Return whether every GPU and every host holds what it must, in the sizes of the facts."""
+    gpus, hosts = peak_memory(record)
+    hbm, host = record.facts.get("hbm_size"), record.facts.get("host_memory")
+    return (hbm is None or all(need <= hbm[rank] for rank, need in gpus.items())) and (
+        host is None or all(need <= host[machine] for machine, need in hosts.items())
+    )
+
+
+def goodput(record: Record) -> tuple[float, float]:
+    """Return bytes per second that leave a GPU in All-to-Alls: for any other GPU, and for other machines.
+
+    Bytes over the time from a rank's join to its end, both summed over ranks and All-to-Alls; NaN without any.
+    """
+    spans, mask = record.spans, is_kind(record, "all_to_all")
+    seconds = float((spans["end"][mask] - spans["joined"][mask]).sum())
+    if seconds == 0.0:
+        return float("nan"), float("nan")
+    return float(spans["bytes"][mask].sum()) / seconds, float(spans["far_bytes"][mask].sum()) / seconds
+
+
+def dropped_share(layers: Sequence[Any]) -> float:
+    """Return dropped rows over all rows that the gates chose, summed over layers and steps; 0 if none were counted."""
+    rows = sum(layer.get("rows", 0) for layer in layers)
+    return sum(layer.get("dropped_rows", 0) for layer in layers) / rows if rows else 0.0
