@@ -1,0 +1,132 @@
+"""From a specification to links and places: machines set beside each other, a fabric, and the overrides of time 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from janus_sim.errors import InputError, Mistake
+from janus_sim.files import nearest
+from janus_sim.topology.check import machines_of
+from janus_sim.topology.gpu import GpuKind
+from janus_sim.topology.place import GpuChange, GpuPlace, HostSettings, Link, LinkChange, MachinePlace
+from janus_sim.topology.spec import MachineSpec, OverrideSpec, TopologySpec
+from janus_sim.topology.wiring import Wiring
+
+At = Callable[[str], str]
+
+
+@dataclass(slots=True)
+class Site:
+    """A machine in the cluster: its wiring, and where its links and ranks begin."""
+
+    wiring: Wiring
+    first_link: int
+    first_rank: int
+
+
+@dataclass(slots=True)
+class Parts:
+    """All that a topology is made of."""
+
+    links: list[Link]
+    gpus: list[GpuPlace]
+    machines: list[MachinePlace]
+    sites: list[Site]
+    leaves: dict[int, tuple[int, int]]  #: of each machine, its leaf's links up and down
+    changes: list[LinkChange | GpuChange]
+
+
+def build(spec: TopologySpec, at: At) -> Parts:
+    """Build the parts of a topology that was checked.
+
+    Parameters
+    ----------
+    spec : TopologySpec
+    at : function
+        From a path into the file to the place that an error names.
+
+    Raises
+    ------
+    InputError
+        For an unknown GPU, or an override that matches nothing.
+    """
+    parts = Parts([], [], [], [], {}, [])
+    counts = [group.machines for group in spec.mixed] or [spec.machines or 0]
+    for (path, machine), count in zip(machines_of(spec), counts, strict=True):
+        wiring, kind = wired(machine), GpuKind.load(machine.gpus.kind, where=at(f"{path}.gpus.kind"))
+        for _ in range(count):
+            _place(parts, wiring, kind)
+    if spec.fabric.type == "leaf_spine":
+        _leaves(parts, spec)
+    _override(parts, spec, at)
+    return parts
+
+
+@lru_cache(maxsize=64)
+def wired(machine: MachineSpec) -> Wiring:
+    """Wire a kind of machine, once."""
+    return Wiring(machine)
+
+
+def _place(parts: Parts, wiring: Wiring, kind: GpuKind) -> None:
+    """Set one more machine beside the others."""
+    index, link, rank = len(parts.machines), len(parts.links), len(parts.gpus)
+    spec = wiring.spec
+    parts.sites.append(Site(wiring, link, rank))
+    for one in wiring.links:
+        parts.links.append(replace(one, index=link + one.index, name=f"m{index}.{one.name}", machine=index))
+    ranks = tuple(range(rank, rank + spec.gpus.count))
+    for local, (switch, nic) in enumerate(zip(wiring.gpu_switch, wiring.gpu_nic, strict=True)):
+        parts.gpus.append(GpuPlace(ranks[local], index, local, kind, switch, nic))
+    below = [[ranks[gpu] for gpu, own in enumerate(wiring.gpu_switch) if own == s] for s in range(spec.pcie.switches)]
+    host = HostSettings(spec.host.launch, spec.host.gap, spec.host.sync, spec.host.jitter)
+    switches = tuple(map(tuple, below))
+    parts.machines.append(MachinePlace(index, ranks, wiring.nics, switches, host, spec.host.memory))
+
+
+def _leaves(parts: Parts, spec: TopologySpec) -> None:
+    """Give every so many machines a leaf, with a link up to the spines and one down."""
+    size = spec.fabric.machines_per_leaf or 1
+    for first in range(0, len(parts.machines), size):
+        below = range(first, min(first + size, len(parts.machines)))
+        nics = [link.capacity for link in parts.links if link.crosses and link.machine in below]
+        capacity, leaf, index = sum(nics) / spec.fabric.oversubscription, first // size, len(parts.links)
+        for offset, way in enumerate(("up", "down")):
+            latency = spec.fabric.latency / 2
+            parts.links.append(Link(index + offset, f"leaf{leaf}.{way}", "fabric", -1, capacity, latency))
+        parts.leaves.update((machine, (index, index + 1)) for machine in below)
+
+
+def _override(parts: Parts, spec: TopologySpec, at: At) -> None:
+    """Apply the overrides of time 0 and list the later ones, in order of time, those of one time as written."""
+    found: list[Mistake] = []
+    for index, override in enumerate(spec.overrides):
+        found += [Mistake(at(f"overrides.{index}.{path}"), text) for path, text in _changes(parts, override)]
+    if found:
+        raise InputError(found)
+    now = [change for change in parts.changes if change.time == 0.0]
+    for change in now:
+        if isinstance(change, LinkChange):
+            parts.links[change.link] = replace(parts.links[change.link], capacity=change.capacity)
+        else:
+            parts.gpus[change.rank] = replace(parts.gpus[change.rank], speed=change.speed)
+    parts.changes = sorted((change for change in parts.changes if change.time > 0.0), key=lambda change: change.time)
+
+
+def _changes(parts: Parts, override: OverrideSpec) -> list[tuple[str, str]]:
+    """Write one override out as changes; give mistakes as path and message."""
+    if override.links is not None:
+        matching = [link for link in parts.links if fnmatchcase(link.name, override.links)]
+        for link in matching:
+            scaled = link.capacity * (override.scale or 1.0)
+            capacity = scaled if override.bandwidth is None else override.bandwidth
+            parts.changes.append(LinkChange(override.at, link.index, capacity))
+        hint = nearest(override.links, [link.name for link in parts.links]) or f'; links are named like "{parts.links[0].name}"'
+        return [] if matching else [("links", f'"{override.links}" matches no link{hint}')]
+    world, wrong = len(parts.gpus), [rank for rank in override.gpus or () if rank >= len(parts.gpus)]
+    for rank in override.gpus or ():
+        parts.changes.append(GpuChange(override.at, rank, override.speed or 1.0))
+    return [("gpus", f"there is no GPU {rank}; ranks go from 0 to {world - 1}") for rank in wrong]

@@ -1,0 +1,52 @@
+"""The wiring of one machine as a graph of devices, and the shortest routes through it."""
+
+from __future__ import annotations
+
+import networkx
+
+#: How much worse a hop is than one over NVLink, so that NVLink is taken wherever it leads.
+PCIE_HOP = 100.0
+
+
+class Graph:
+    """Devices joined by links; GPUs, NICs and host memory end a route and never lie inside one.
+
+    Parameters
+    ----------
+    ends : iterable of str
+        The devices through which nothing passes.
+
+    Examples
+    --------
+    >>> graph = Graph(["gpu0", "gpu1"])
+    >>> graph.connect("gpu0", "switch0", (0,))
+    >>> graph.connect("switch0", "gpu1", (1,))
+    >>> graph.route("gpu0", "gpu1"), graph.route("gpu1", "gpu0")
+    ((0, 1), None)
+    """
+
+    def __init__(self, ends: list[str]) -> None:
+        self._ends = frozenset(ends)
+        self._graph = networkx.DiGraph()
+        self._paths: dict[str, dict[str, list[str]]] = {}
+
+    def connect(self, tail: str, head: str, links: tuple[int, ...], weight: float = PCIE_HOP) -> None:
+        """Lead from one device to another over some links (none: inside a device)."""
+        self._graph.add_edge(self._key(tail, "from"), self._key(head, "to"), links=links, weight=weight)
+
+    def route(self, source: str, target: str) -> tuple[int, ...] | None:
+        """Give the links from one device to another, or None; ties fall to what was connected first."""
+        start, end = self._key(source, "from"), self._key(target, "to")
+        if start not in self._paths:
+            known = start in self._graph
+            found = networkx.single_source_dijkstra_path(self._graph, start, weight="weight") if known else {}
+            self._paths[start] = found
+        path = self._paths[start].get(end)
+        if path is None:
+            return None
+        steps = zip(path, path[1:], strict=False)
+        return tuple(link for tail, head in steps for link in self._graph.edges[tail, head]["links"])
+
+    def _key(self, device: str, role: str) -> str:
+        """Split a device that ends routes in two: one to start from, one to arrive at."""
+        return f"{device} {role}" if device in self._ends else device

@@ -1,0 +1,108 @@
+"""Which links a transfer takes: inside a machine, from machine to machine, and over rails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from janus_sim.topology.build import Site
+from janus_sim.topology.place import Device, GpuPlace
+
+Route = tuple[int, ...]
+
+
+class Router:
+    """Routes between devices; gives None where there is none.
+
+    GPU to GPU in one machine: NVLink where it joins the two, else PCIe. Across machines: GPUDirect, by the NIC of
+    each GPU. Over rails a GPU sends to the target's rail: through NVLink and the PCIe lane of the local GPU on that
+    rail (PXN), or over PCIe to that rail's NIC where no NVLink leads there; a rail that only the source's machine has
+    is left on the far side, in the same way. Between a GPU and the host memory of another machine: by the NIC of the
+    GPU, and the NIC of the same index (modulo their number) at the host.
+    """
+
+    def __init__(
+        self,
+        sites: Sequence[Site],
+        gpus: Sequence[GpuPlace],
+        fabric: Literal["switch", "rails", "leaf_spine"],
+        leaves: dict[int, tuple[int, int]],
+    ) -> None:
+        self.sites, self.gpus, self.fabric, self.leaves = sites, gpus, fabric, leaves
+
+    def route(self, source: Device, target: Device) -> Route | None:
+        """Give the links from one device to another."""
+        if source == target:
+            return ()
+        (here, out), (there, into) = self._stand(source), self._stand(target)
+        if here == there:
+            return self._inside(here, out, into)
+        pair = self._nics(here, there, source, target)
+        if pair is None:
+            return None
+        leave = self._to_nic(here, out, pair[0])
+        arrive = self._from_nic(there, pair[1], into)
+        across = self._across(here, there)
+        return leave + across + arrive if leave is not None and arrive is not None else None
+
+    def _stand(self, device: Device) -> tuple[int, str]:
+        """Give the machine of a device and its name there."""
+        if isinstance(device, tuple):
+            return device[1], "host"
+        gpu = self.gpus[device]
+        return gpu.machine, f"gpu{gpu.local}"
+
+    def _nics(self, here: int, there: int, source: Device, target: Device) -> tuple[int, int] | None:
+        """Choose the NIC to leave by and the NIC to arrive at."""
+        counts = self.sites[here].wiring.nics, self.sites[there].wiring.nics
+        out = self.gpus[source].nic if not isinstance(source, tuple) else None
+        into = self.gpus[target].nic if not isinstance(target, tuple) else None
+        if out == -1 or into == -1 or 0 in counts or (out is None and into is None):
+            return None
+        if out is None or into is None:
+            own = into if out is None else out
+            assert own is not None  # noqa: S101  # one of the two is a GPU
+            out, into = own % counts[0], own % counts[1]
+        if self.fabric == "rails" and out != into:
+            rail = into if into < counts[0] else out
+            return (rail, rail) if rail < min(counts) else None
+        return out, into
+
+    def _to_nic(self, machine: int, device: str, nic: int) -> Route | None:
+        relay = self._relay(machine, device, nic)
+        if relay is None:
+            return self._inside(machine, device, f"nic{nic}")
+        first, second = self._inside(machine, device, relay), self._inside(machine, relay, f"nic{nic}")
+        return first + second if first is not None and second is not None else None
+
+    def _from_nic(self, machine: int, nic: int, device: str) -> Route | None:
+        relay = self._relay(machine, device, nic)
+        if relay is None:
+            return self._inside(machine, f"nic{nic}", device)
+        first, second = self._inside(machine, f"nic{nic}", relay), self._inside(machine, relay, device)
+        return first + second if first is not None and second is not None else None
+
+    def _relay(self, machine: int, device: str, nic: int) -> str | None:
+        """Name the GPU through which a device reaches a NIC that is not its own (PXN); None to go straight."""
+        wiring = self.sites[machine].wiring
+        if device == "host" or self.fabric != "rails":
+            return None
+        local = int(device.removeprefix("gpu"))
+        mates = wiring.on_nic(nic)
+        if wiring.gpu_nic[local] == nic or not mates:
+            return None
+        relay = mates[local % len(mates)]
+        links = self._inside(machine, device, f"gpu{relay}") or ()
+        near = all(wiring.links[link - self.sites[machine].first_link].kind == "nvlink" for link in links)
+        return f"gpu{relay}" if links and near else None
+
+    def _inside(self, machine: int, source: str, target: str) -> Route | None:
+        site = self.sites[machine]
+        route = site.wiring.graph.route(source, target)
+        return None if route is None else tuple(site.first_link + link for link in route)
+
+    def _across(self, here: int, there: int) -> Route:
+        """Give the links of the fabric between two machines."""
+        if self.fabric != "leaf_spine" or self.leaves[here] == self.leaves[there]:
+            return ()
+        return self.leaves[here][0], self.leaves[there][1]

@@ -1,0 +1,248 @@
+"""A cluster as a frozen value: its GPUs, machines and links, and the routes between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from janus_sim.errors import InputError, Mistake, UnreachableError
+from janus_sim.files.spec import join
+from janus_sim.topology.build import build
+from janus_sim.topology.place import (
+    Communication,
+    Device,
+    GpuChange,
+    GpuPlace,
+    Link,
+    LinkChange,
+    MachinePlace,
+    PathKind,
+    Word,
+)
+from janus_sim.topology.resolve import resolve
+from janus_sim.topology.routing import Route, Router
+from janus_sim.topology.spec import TopologySpec
+from janus_sim.topology.transfers import Envelope, Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Topology:
+    """A cluster.
+
+    Attributes
+    ----------
+    spec : TopologySpec
+        What it was built from; two topologies are equal when these are.
+    gpus : tuple of GpuPlace
+        By rank, machine by machine.
+    machines : tuple of MachinePlace
+    links : tuple of Link
+    capacity, latency : (links,) float64
+        Bytes per second and seconds, read-only.
+    communication : Communication
+    changes : tuple of LinkChange or GpuChange
+        What happens later, by time; the overrides of time 0 are in the links and GPUs already.
+
+    Examples
+    --------
+    >>> topology = Topology.load("two_gpus")
+    >>> [topology.links[link].name for link in topology.route(0, 1)]
+    ['m0.gpu0.pcie.up', 'm0.nic0.out', 'm1.nic0.in', 'm1.gpu0.pcie.down']
+    """
+
+    spec: TopologySpec
+    gpus: tuple[GpuPlace, ...]
+    machines: tuple[MachinePlace, ...]
+    links: tuple[Link, ...]
+    capacity: Floats
+    latency: Floats
+    communication: Communication
+    changes: tuple[LinkChange | GpuChange, ...]
+    _router: Router = field(repr=False)
+    _envelopes: Mapping[tuple[str, str], Envelope] = field(repr=False)
+    _routes: dict[tuple[Device, Device], tuple[Route, PathKind]] = field(repr=False, default_factory=dict)
+    _tables: dict[str, NDArray[np.int32]] = field(repr=False, default_factory=dict)
+
+    @classmethod
+    def load(cls, source: str | Path | Mapping[str, Any], beside: Path | None = None, where: str = "") -> Self:
+        """Read a preset by name, a file by path, or a mapping such as ``{"base": "a100", "machines": 64}``.
+
+        Parameters
+        ----------
+        source : str, Path or mapping
+        beside : Path, optional
+            The folder of the file that names it.
+        where : str
+            Where it was named, for errors.
+
+        Raises
+        ------
+        InputError
+            With every mistake and its path.
+        """
+        return cls.build(resolve(source, beside, where), where)
+
+    @classmethod
+    def build(cls, spec: TopologySpec, where: str = "") -> Self:
+        """Build a topology from a specification that `resolve` has checked.
+
+        Raises
+        ------
+        InputError
+            For an unknown GPU, or an override that matches nothing.
+        """
+        parts = build(spec, lambda path: join(where, path))
+        talk = spec.communication
+        return cls(
+            spec=spec,
+            gpus=tuple(parts.gpus),
+            machines=tuple(parts.machines),
+            links=tuple(parts.links),
+            capacity=_fixed([link.capacity for link in parts.links]),
+            latency=_fixed([link.latency for link in parts.links]),
+            communication=Communication(
+                dict(talk.sms), talk.all_reduce_efficiency, talk.channels, talk.overlap_loss
+            ),
+            changes=tuple(parts.changes),
+            _router=Router(parts.sites, parts.gpus, spec.fabric.type, parts.leaves),
+            _envelopes=_envelopes(spec),
+        )
+
+    @property
+    def name(self) -> str:
+        """Its name in its file."""
+        return self.spec.name
+
+    @property
+    def source(self) -> str:
+        """Where its numbers come from."""
+        return self.spec.source
+
+    @property
+    def world(self) -> int:
+        """How many GPUs there are."""
+        return len(self.gpus)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Topology) and self.spec == other.spec
+
+    def __hash__(self) -> int:
+        return hash(self.spec)
+
+    def route(self, source: Device, target: Device) -> Route:
+        """Give the links from one device to another; a device reaches itself over none.
+
+        Parameters
+        ----------
+        source, target : Device
+            A rank, or ``("host", machine)``.
+
+        Raises
+        ------
+        UnreachableError
+            Names both devices.
+        """
+        return self._path(source, target)[0]
+
+    def path_kind(self, source: Device, target: Device) -> PathKind:
+        """Say how a transfer goes: ``rdma`` if by a NIC, else ``nvlink`` if over NVLink, else ``pcie``."""
+        return self._path(source, target)[1]
+
+    def routes(self, sources: NDArray[np.integer], targets: NDArray[np.integer]) -> NDArray[np.int32]:
+        """Give the links of many routes from GPU to GPU.
+
+        Parameters
+        ----------
+        sources, targets : (n,) int
+            Ranks.
+
+        Returns
+        -------
+        (n, hops) int32
+            Link indices in order of travel, padded with -1; `hops` is that of the longest route of the cluster.
+
+        Raises
+        ------
+        UnreachableError
+            When any GPU cannot reach any other.
+        """
+        if "gpus" not in self._tables:
+            self._tables["gpus"] = self._table()
+        return self._tables["gpus"][sources, targets]
+
+    def start(self, word: Word, path_kind: PathKind, sizes: NDArray[np.floating]) -> tuple[Floats, Floats]:
+        """Give start times and rate caps of transfers by size; see `janus_sim.topology.transfers`.
+
+        Parameters
+        ----------
+        word : {"all_to_all", "all_reduce", "pull"}
+        path_kind : {"nvlink", "pcie", "rdma"}
+        sizes : (n,) float
+            Bytes; in a collective, all that a rank sends over paths of this kind.
+
+        Returns
+        -------
+        starts : (n,) float64
+            Seconds.
+        caps : (n,) float64
+            Bytes per second for a rank's bytes together, infinite where the links alone decide.
+
+        Raises
+        ------
+        InputError
+            When the file has no lines for this.
+        """
+        envelope = self._envelopes.get((word, path_kind))
+        if envelope is None:
+            raise InputError(Mistake(f"transfers.{word}.{path_kind}", "is missing; write [{start: 50 us}]"))
+        return envelope(sizes)
+
+    def name_of(self, device: Device) -> str:
+        """Name a device: ``GPU 3`` or ``the host memory of machine 1``."""
+        return f"the host memory of machine {device[1]}" if isinstance(device, tuple) else f"GPU {device}"
+
+    def _path(self, source: Device, target: Device) -> tuple[Route, PathKind]:
+        known = self._routes.get((source, target))
+        if known is not None:
+            return known
+        route = self._router.route(source, target)
+        if route is None:
+            message = f"no route leads from {self.name_of(source)} to {self.name_of(target)}"
+            raise UnreachableError(Mistake(f"topology {self.name}", message))
+        kinds = {self.links[link].kind for link in route}
+        kind: PathKind = "rdma" if "nic" in kinds else "nvlink" if "nvlink" in kinds else "pcie"
+        self._routes[source, target] = route, kind
+        return route, kind
+
+    def _table(self) -> NDArray[np.int32]:
+        """Lay out all routes between GPUs as (world, world, hops)."""
+        ranks = range(self.world)
+        rows = [[self._path(source, target)[0] for target in ranks] for source in ranks]
+        hops = max((len(route) for row in rows for route in row), default=0)
+        table = np.full((self.world, self.world, max(hops, 1)), -1, dtype=np.int32)
+        for source, row in enumerate(rows):
+            for target, route in enumerate(row):
+                table[source, target, : len(route)] = route
+        return table
+
+
+def _fixed(values: list[float]) -> Floats:
+    array = np.array(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
+def _envelopes(spec: TopologySpec) -> dict[tuple[str, str], Envelope]:
+    words = {word: getattr(spec.transfers, word) for word in ("all_to_all", "all_reduce", "pull")}
+    kinds = ("nvlink", "pcie", "rdma")
+    return {
+        (word, kind): Envelope(getattr(lines, kind))
+        for word, lines in words.items()
+        for kind in kinds
+        if getattr(lines, kind)
+    }
