@@ -86,7 +86,9 @@ class KernelClock:
 
     def ideal_seconds(self, kernels: Iterable[Kernel]) -> float:
         """Return the seconds of the kernels' FLOPs at the peak of the data sheet."""
-        return sum(kernel.flops / self.gpu.peak(kernel.precision) for kernel in kernels if kernel.gemm is not None)
+        return sum(
+            kernel.flops / self.gpu.peak(kernel.precision) for kernel in kernels if kernel.gemm is not None
+        )
 
     def _total_of(self, kernels: tuple[Kernel, ...], share: float) -> float:
         return sum(self._one(kernel, share) for kernel in kernels)

@@ -99,7 +99,9 @@ class GpuKind(Spec):
     gemm: GemmFit
 
     @classmethod
-    def load(cls, source: str | Path | Mapping[str, Any], where: str = "", beside: Path | None = None) -> Self:
+    def load(
+        cls, source: str | Path | Mapping[str, Any], where: str = "", beside: Path | None = None
+    ) -> Self:
         """Read a preset by name, a file by path, or a mapping (which may name its ``base``).
 
         Raises
@@ -131,6 +133,8 @@ class GpuKind(Spec):
         """
         rate: float | None = getattr(self.flops, precision, None)
         if rate is None:
-            known = ", ".join(name for name in FlopsSpec.model_fields if getattr(self.flops, name) is not None)
+            known = ", ".join(
+                name for name in FlopsSpec.model_fields if getattr(self.flops, name) is not None
+            )
             raise InputError(Mistake("precision", f'{self.name} has no "{precision}"; write one of {known}'))
         return rate

@@ -50,7 +50,9 @@ class Kernel:
         if self.gemm is not None and min(self.gemm) < 1:
             raise ValueError(f"{self.name}: each of (m, n, k, batch) is at least 1, not {self.gemm}")
         if self.hbm_bytes < 0 or self.launches < 0 or self.element < 1:
-            raise ValueError(f"{self.name}: bytes and launches are not negative, an element has at least 1 byte")
+            raise ValueError(
+                f"{self.name}: bytes and launches are not negative, an element has at least 1 byte"
+            )
         # integers alone, so that the value is the same in every process
         shape = self.gemm or (0, 0, 0, 0)
         object.__setattr__(self, "_hash", hash((shape, self.hbm_bytes, self.element, self.launches)))
@@ -102,7 +104,9 @@ def total_flops(kernels: tuple[Kernel, ...]) -> int:
 
     Examples
     --------
-    >>> total_flops((Kernel.product("a", m=1, n=2, k=3, precision="fp16"), Kernel.passes("b", 8, precision="fp16")))
+    >>> total_flops(
+    ...     (Kernel.product("a", m=1, n=2, k=3, precision="fp16"), Kernel.passes("b", 8, precision="fp16"))
+    ... )
     12
     """
     return sum(kernel.flops for kernel in kernels)

@@ -50,8 +50,16 @@ class ModelSpec(Spec):
 
     Examples
     --------
-    >>> model = ModelSpec(layers=12, moe_layers="every 2", experts=32, top_k=2, hidden=768,
-    ...                   ffn=FfnSpec(width=3072), heads=12, vocabulary=30522)
+    >>> model = ModelSpec(
+    ...     layers=12,
+    ...     moe_layers="every 2",
+    ...     experts=32,
+    ...     top_k=2,
+    ...     hidden=768,
+    ...     ffn=FfnSpec(width=3072),
+    ...     heads=12,
+    ...     vocabulary=30522,
+    ... )
     >>> model.moe
     (1, 3, 5, 7, 9, 11)
     >>> model.experts_by_layer(ep=32)
@@ -134,6 +142,8 @@ class ModelSpec(Spec):
                 message = f"{list(given)} has {len(given)} numbers, but there are {len(self.moe)} MoE layers"
                 yield Mistake(f"{where}.{name}", message)
         if self.head_dim is None and self.hidden % self.heads:
-            yield Mistake(f"{where}.heads", f"{self.heads} heads do not divide hidden {self.hidden}; give head_dim too")
+            yield Mistake(
+                f"{where}.heads", f"{self.heads} heads do not divide hidden {self.hidden}; give head_dim too"
+            )
         if self.heads % self.key_heads:
             yield Mistake(f"{where}.kv_heads", f"{self.key_heads} does not divide {self.heads} heads")

@@ -79,14 +79,21 @@ class RoutingSpec(Spec):
         if self.kind in ("balanced", "uniform", "trace"):
             for knob in ("drift", "correlation"):
                 if getattr(self, knob):
-                    yield Mistake(f"{where}.{knob}", f'does nothing with kind "{self.kind}"; write zipf or dirichlet')
+                    yield Mistake(
+                        f"{where}.{knob}", f'does nothing with kind "{self.kind}"; write zipf or dirichlet'
+                    )
         for knob in ("drift", "correlation"):
             if getattr(self, knob) > 1:
-                yield Mistake(f"{where}.{knob}", f"{getattr(self, knob):g} is above 1; write a number from 0 to 1")
+                yield Mistake(
+                    f"{where}.{knob}", f"{getattr(self, knob):g} is above 1; write a number from 0 to 1"
+                )
         if self.kind == "trace" and not self.files:
             yield Mistake(f"{where}.trace", "is missing; write the path of a trace")
         if self.max_over_mean < 1:
-            yield Mistake(f"{where}.max_over_mean", f"{self.max_over_mean:g} is below 1; the largest is never below the mean")
+            yield Mistake(
+                f"{where}.max_over_mean",
+                f"{self.max_over_mean:g} is below 1; the largest is never below the mean",
+            )
 
 
 class WorkloadSpec(Spec):
@@ -132,7 +139,9 @@ class WorkloadSpec(Spec):
     pad: bool = True
 
     @classmethod
-    def load(cls, source: str | Path | Mapping[str, Any], where: str = "", beside: Path | None = None) -> Self:
+    def load(
+        cls, source: str | Path | Mapping[str, Any], where: str = "", beside: Path | None = None
+    ) -> Self:
         """Read a preset by name, a file by path, or a mapping (which may name its ``base``), and check it.
 
         Raises
@@ -191,16 +200,23 @@ class WorkloadSpec(Spec):
 
     def _misfits(self, at: str, world: int | None) -> Iterator[Mistake]:
         if world is not None and world % self.ep(world):
-            yield Mistake(f"{at}parallel.ep", f"{self.ep(world)} does not divide the {world} ranks of the topology")
+            yield Mistake(
+                f"{at}parallel.ep", f"{self.ep(world)} does not divide the {world} ranks of the topology"
+            )
             return
         if world is None and self.parallel.ep == "all":
-            world, numbers = 1, self.model.experts if isinstance(self.model.experts, tuple) else (self.model.experts,)
+            world, numbers = (
+                1,
+                self.model.experts if isinstance(self.model.experts, tuple) else (self.model.experts,),
+            )
             experts = tuple(number for number in numbers if number is not None)
         else:
             experts = self.experts(world or 1)
         ep = self.ep(world or 1)
         if experts and self.model.top_k > min(experts):
-            yield Mistake(f"{at}model.top_k", f"{self.model.top_k} is more than the {min(experts)} experts of a layer")
+            yield Mistake(
+                f"{at}model.top_k", f"{self.model.top_k} is more than the {min(experts)} experts of a layer"
+            )
         uneven = [number for number in experts if number % ep]
         if uneven:
             yield Mistake(f"{at}model.experts", f"{uneven[0]} experts cannot be shared evenly by {ep} ranks")
