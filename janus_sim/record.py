@@ -1,7 +1,7 @@
 """What one simulated run leaves behind: spans, steps, links, layers and memory, as plain facts.
 
-The engine appends to a `SpanLog`; when the run is over all becomes one frozen `Record`. Nothing here is a figure or a
-mean: those are computed from the record afterwards (`janus_sim.results`).
+The engine appends to a `SpanLog`; when the run is over all becomes one frozen `Record`. Nothing here is a
+figure or a mean: those are computed from the record afterwards (`janus_sim.results`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class SpanLog:
         end: float,
         why: int = -1,
         resource: str = "",
-        bytes: int = 0,
+        bytes: int = 0,  # noqa: A002
         flops: float = 0.0,
         padded_flops: float = 0.0,
         launch: float = 0.0,
@@ -105,17 +105,20 @@ class SpanLog:
         why
             Id of the span whose end is this one's `begin`; -1 at the very start of a step.
         resource
-            Name of the link that bound it, "gpu", "host", or "" for a flow held back by its own start or rate cap.
+            Name of the link that bound it, "gpu", "host", or "" for a flow held back by its own start or rate
+            cap.
         bytes, far_bytes
             Bytes that left `rank` (or were fetched for it), and those of them that left for other machines.
         flops, padded_flops
             Useful FLOPs, and all FLOPs that ran, rows of padding included.
         launch, ideal
-            Seconds of `end - begin` that are kernel launches, and useful FLOPs over the peak of the precision.
+            Seconds of `end - begin` that are kernel launches, and useful FLOPs over the peak of the
+            precision.
         """
         rows = self.rows
         self._append(
-            (step, micro_batch, layer, phase, rank, machine, stream, kind, label, lane, joined, begin, end, why,
+            (step, micro_batch, layer, phase, rank, machine, stream, kind, label, lane, joined, begin, end,
+            why,
              resource, bytes, flops, padded_flops, launch, ideal, far_bytes)
         )  # fmt: skip
         return len(rows) - 1
@@ -129,7 +132,9 @@ class SpanLog:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the spans as arrays of one length, read-only, in the order of `SPAN_COLUMNS`."""
-        values: Iterator[Sequence[Any]] = zip(*self.rows, strict=True) if self.rows else iter([()] * len(SPAN_COLUMNS))
+        values: Iterator[Sequence[Any]] = (
+            zip(*self.rows, strict=True) if self.rows else iter([()] * len(SPAN_COLUMNS))
+        )
         return {
             name: _column(value, kind)
             for (name, kind), value in zip(SPAN_COLUMNS.items(), values, strict=True)
@@ -192,7 +197,7 @@ class LayerRecord(TypedDict, total=False):
 
 
 class MemoryRecord(TypedDict):
-    """Peak bytes of one component of the memory of one GPU (`rank` >= 0), or of one machine's host (`rank` = -1)."""
+    """Peak bytes of a component of the memory of a GPU (`rank` >= 0), or of a machine's host (`rank` -1)."""
 
     rank: int
     machine: int
@@ -219,8 +224,8 @@ class Record:
     Attributes
     ----------
     spans
-        Arrays of one length named as in `SPAN_COLUMNS`. `spans["end"][why] == begin` exactly, or `why` is -1 and the
-        span begins with its step.
+        Arrays of one length named as in `SPAN_COLUMNS`. `spans["end"][why] == begin` exactly, or `why` is -1
+        and the span begins with its step.
     steps, links, layers, memory, facts
         See their types.
 
@@ -238,4 +243,4 @@ class Record:
     links: tuple[LinkRecord, ...] = ()
     layers: tuple[LayerRecord, ...] = ()
     memory: tuple[MemoryRecord, ...] = ()
-    facts: Facts = field(default_factory=lambda: Facts())
+    facts: Facts = field(default_factory=Facts)

@@ -21,7 +21,25 @@ def test_ids_are_row_numbers() -> None:
 
 def test_columns_have_the_stated_types_and_are_read_only() -> None:
     log = SpanLog()
-    log.add(1, 2, 3, "forward", 4, 0, "copy", "transfer", "pull", "beside", 0.0, 1.0, 2.0, 0, "m0.nic0.in", 7, far_bytes=7)
+    log.add(
+        1,
+        2,
+        3,
+        "forward",
+        4,
+        0,
+        "copy",
+        "transfer",
+        "pull",
+        "beside",
+        0.0,
+        1.0,
+        2.0,
+        0,
+        "m0.nic0.in",
+        7,
+        far_bytes=7,
+    )
     columns = log.columns()
     assert list(columns) == list(SPAN_COLUMNS)
     assert columns["bytes"].dtype == np.int64

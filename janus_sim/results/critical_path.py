@@ -1,4 +1,4 @@
-"""Where a step went: the chain of causes from its last span back to its begin, and what each part of it was."""
+"""Where a step went: the chain of causes from its last span back to its begin, and what each part was."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ from janus_sim.results.metrics import Floats, Ints, world_of
 Words = NDArray[Any]  # (n,) of str
 
 #: What a step can consist of, in the order of tables and figures. They add up to the step time.
-PARTS = ("compute", "small_kernels", "launch", "nvlink", "pcie", "nic", "transfer_start", "straggler", "host", "other")
+PARTS = (
+    "compute",
+    "small_kernels",
+    "launch",
+    "nvlink",
+    "pcie",
+    "nic",
+    "transfer_start",
+    "straggler",
+    "host",
+    "other",
+)
 
 #: The kinds of link that a part stands for.
 LINK_PARTS = {
@@ -33,8 +44,8 @@ LINK_PARTS = {
 def critical_path(spans: Columns, step: StepRecord) -> Ints:
     """Return the ids of the spans that the step hung on, earliest first.
 
-    Each begins when the one before it ends, the first begins with the step and the last ends it, so that their
-    durations add up to the step time exactly.
+    Each begins when the one before it ends, the first begins with the step and the last ends it, so that
+    their durations add up to the step time exactly.
 
     Raises
     ------
@@ -61,13 +72,18 @@ def critical_path(spans: Columns, step: StepRecord) -> Ints:
         until, at = begin[at], int(why[at])
     if until != step.begin:
         where = path[-1] if path else -1
-        raise JanusSimError(_broken(spans, where, f"begins at {until} without a cause; its step begins at {step.begin}"))
+        raise JanusSimError(
+            _broken(spans, where, f"begins at {until} without a cause; its step begins at {step.begin}")
+        )
     return np.array(path[::-1], dtype=np.int64)
 
 
 def _broken(spans: Columns, at: int, found: str) -> str:
-    name = f"{spans['kind'][at]} {spans['label'][at]!r} on rank {spans['rank'][at]}" if at >= 0 else "the step"
-    return f"the critical path does not add up: span {at} ({name}) {found}; this is a bug of janus-sim, please report it"
+    name = (
+        f"{spans['kind'][at]} {spans['label'][at]!r} on rank {spans['rank'][at]}" if at >= 0 else "the step"
+    )
+    told = f"span {at} ({name}) {found}"
+    return f"the critical path does not add up: {told}; this is a bug of janus-sim, please report it"
 
 
 @dataclass(frozen=True)
@@ -91,8 +107,9 @@ class Attribution:
 def attribute(record: Record, step: StepRecord) -> Attribution:
     """Say of each span on the critical path of a step what its time was.
 
-    A kernel is launch, useful FLOPs over the peak, and the loss of small or memory-bound kernels; what moves bytes is
-    the link that bound it, or its own start and rate cap; and of both the excess over the mean rank is `straggler`.
+    A kernel is launch, useful FLOPs over the peak, and the loss of small or memory-bound kernels; what moves
+    bytes is the link that bound it, or its own start and rate cap; and of both the excess over the mean rank
+    is `straggler`.
     """
     spans = record.spans
     path = critical_path(spans, step)
@@ -119,7 +136,11 @@ def _part_of(kinds: Words, resources: Words, links: Sequence[LinkRecord]) -> lis
     kind_of = {link.name: LINK_PARTS.get(link.kind, "other") for link in links}
     fixed = {"compute": "", "think": "host", "wait": "other"}
     return [
-        fixed[kind] if kind in fixed else "host" if resource == "host" else kind_of.get(resource, "transfer_start")
+        fixed[kind]
+        if kind in fixed
+        else "host"
+        if resource == "host"
+        else kind_of.get(resource, "transfer_start")
         for kind, resource in zip(kinds, resources, strict=True)
     ]
 
@@ -127,8 +148,9 @@ def _part_of(kinds: Words, resources: Words, links: Sequence[LinkRecord]) -> lis
 def _excess(record: Record, step: StepRecord, path: Ints, seconds: Floats) -> Floats:
     """Return for each span of the path the share of its time beyond the mean rank's.
 
-    Spans are compared in groups of one kind (kernels, All-to-Alls, all-reduces), micro-batch, layer and phase: max(0, path's
-    seconds in the group - mean over the ranks at work in that micro-batch, layer and phase of their seconds in it).
+    Spans are compared in groups of one kind (kernels, All-to-Alls, all-reduces), micro-batch, layer and
+    phase: max(0, path's seconds in the group - mean over the ranks at work in that micro-batch, layer and
+    phase of their seconds in it).
     """
     spans = record.spans
     rows = np.flatnonzero((spans["step"] == step.step) & (spans["rank"] >= 0))

@@ -43,7 +43,8 @@ def covered(group: Ints, begin: Floats, end: Floats, groups: int) -> Floats:
     by_end = np.argsort(end, kind="stable")
     place = np.empty(count, dtype=np.int64)
     place[by_end] = np.arange(count)
-    # The running maximum of the ends inside a group: groups ascend, so one accumulate serves them all, exactly.
+    # The running maximum of the ends inside a group: groups ascend, so one accumulate serves them all,
+    # exactly.
     reach = np.maximum.accumulate(group * count + place)
     before = end[by_end][reach[:-1] % count]
     before[reach[:-1] // count != group[1:]] = -np.inf
@@ -66,8 +67,8 @@ class Occupancy:
     Attributes
     ----------
     busy, exposed_comm, exposed_all_to_all, exposed_moving : (steps, world) seconds
-        Compute kernels run; no kernel runs and any communication, an All-to-All, or a communication whose last
-        partner has joined, is open.
+        Compute kernels run; no kernel runs and any communication, an All-to-All, or a communication whose
+        last partner has joined, is open.
 
     Examples
     --------
@@ -76,7 +77,9 @@ class Occupancy:
     >>> from janus_sim.record import SpanLog, StepRecord
     >>> log = SpanLog()
     >>> _ = log.add(0, 0, 0, "forward", 0, 0, "compute", "compute", "k", "F0", 0.0, 0.0, 3.0)
-    >>> last = log.add(0, 0, 0, "forward", 0, 0, "communication", "all_to_all", "dispatch", "F0", 2.0, 3.0, 5.0, 0)
+    >>> last = log.add(
+    ...     0, 0, 0, "forward", 0, 0, "communication", "all_to_all", "dispatch", "F0", 2.0, 3.0, 5.0, 0
+    ... )
     >>> occupancy = Occupancy(Record(log.columns(), (StepRecord(0, 0.0, 5.0, last),), facts={"world": 1}))
     >>> float(occupancy.busy[0, 0]), float(occupancy.exposed_all_to_all[0, 0])
     (3.0, 2.0)
@@ -144,7 +147,7 @@ def span_of_time(record: Record) -> float:
 
 
 def utilization(link: LinkRecord, seconds: float) -> tuple[float, float]:
-    """Return the mean and the peak share of a link's capacity that was used; the peak is that of the fullest bin.
+    """Return the mean share of a link's capacity that was used, and that of its fullest bin.
 
     Examples
     --------
@@ -152,19 +155,23 @@ def utilization(link: LinkRecord, seconds: float) -> tuple[float, float]:
     (0.5, 1.0)
     """
     mean = (link.expert_bytes + link.dense_bytes) / (link.capacity * seconds) if seconds > 0 else 0.0
-    fullest = float(link.series.max()) / (link.capacity * link.bin_width) if link.series.size else float("nan")
+    fullest = (
+        float(link.series.max()) / (link.capacity * link.bin_width) if link.series.size else float("nan")
+    )
     return mean, fullest
 
 
 def utilization_of_kind(links: Sequence[LinkRecord], kind: str, seconds: float) -> tuple[float, float]:
-    """Return the mean over the links of a kind of their means, and the largest of their peaks; NaN if there are none."""
+    """Return the mean of the means of the links of a kind, and their largest peak; NaN if there are none."""
     both = [utilization(link, seconds) for link in links if link.kind == kind]
     if not both:
         return float("nan"), float("nan")
     return float(np.mean([mean for mean, _ in both])), float(np.max([peak for _, peak in both]))
 
 
-def carried(links: Sequence[LinkRecord], *, kind: str | None = None, crosses: bool = False) -> tuple[int, int]:
+def carried(
+    links: Sequence[LinkRecord], *, kind: str | None = None, crosses: bool = False
+) -> tuple[int, int]:
     """Return (expert, dense) bytes summed over the links of a kind, or over those that leave a machine."""
     chosen = [link for link in links if (kind is None or link.kind == kind) and (link.crosses or not crosses)]
     return sum(link.expert_bytes for link in chosen), sum(link.dense_bytes for link in chosen)
@@ -192,7 +199,8 @@ def fits(record: Record) -> bool:
 def goodput(record: Record) -> tuple[float, float]:
     """Return bytes per second that leave a GPU in All-to-Alls: for any other GPU, and for other machines.
 
-    Bytes over the time from a rank's join to its end, both summed over ranks and All-to-Alls; NaN without any.
+    Bytes over the time from a rank's join to its end, both summed over ranks and All-to-Alls; NaN without
+    any.
     """
     spans, mask = record.spans, is_kind(record, "all_to_all")
     seconds = float((spans["end"][mask] - spans["joined"][mask]).sum())
@@ -202,6 +210,6 @@ def goodput(record: Record) -> tuple[float, float]:
 
 
 def dropped_share(layers: Sequence[Any]) -> float:
-    """Return dropped rows over all rows that the gates chose, summed over layers and steps; 0 if none were counted."""
+    """Return dropped rows over all rows that the gates chose, over layers and steps; 0 if none was told."""
     rows = sum(layer.get("rows", 0) for layer in layers)
     return sum(layer.get("dropped_rows", 0) for layer in layers) / rows if rows else 0.0

@@ -15,7 +15,8 @@ from janus_sim.results.critical_path import PARTS
 if TYPE_CHECKING:
     from janus_sim.results.result import Result
 
-#: Columns that two rows must share to be compared; to them come those of the grid, which have a dot in their names.
+#: Columns that two rows must share to be compared; to them come those of the grid, which have a dot in their
+#: names.
 GRID = ("topology", "workload", "precision", "micro_batch_size", "schedule", "seed")
 
 #: How a column is written for people: heading, factor, format.
@@ -53,15 +54,17 @@ def gather(results: Sequence[Result], name: str) -> pd.DataFrame:
 
 
 def grid_columns(table: pd.DataFrame, baseline: str) -> list[str]:
-    """Return the columns that make up a point of the grid; the knobs of other policies than the baseline do not."""
+    """Return the columns that make up a point of the grid; knobs of policies beside the baseline do not."""
     dotted = [str(name) for name in table.columns if "." in str(name)]
     return [name for name in GRID if name in table.columns] + [
-        name for name in dotted if not name.startswith("policies.") or name.startswith(f"policies.{baseline}.")
+        name
+        for name in dotted
+        if not name.startswith("policies.") or name.startswith(f"policies.{baseline}.")
     ]
 
 
 def add_speedup(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Return the table with `speedup`: step time of the baseline policy at the same point of the grid over the row's.
+    """Return the table with `speedup`: step time of the baseline at the same point of the grid over its own.
 
     A row at whose point the baseline did not run keeps NaN.
 
@@ -72,7 +75,9 @@ def add_speedup(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"workload": ["a", "a", "b"], "policy": ["slow", "fast", "fast"], "step_time_s": [3.0, 2.0, 1.0]})
+    >>> rows = pd.DataFrame(
+    ...     {"workload": ["a", "a", "b"], "policy": ["slow", "fast", "fast"], "step_time_s": [3.0, 2.0, 1.0]}
+    ... )
     >>> add_speedup(rows, "slow")["speedup"].tolist()
     [1.0, 1.5, nan]
     """
@@ -81,7 +86,7 @@ def add_speedup(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
         raise InputError(Mistake("baseline", f'no policy "{baseline}" in this table; write one of {names}'))
     columns = grid_columns(table, baseline)
     points = [tuple(map(_key, row)) for row in table[columns].itertuples(index=False, name=None)]
-    base: dict[tuple[Any, ...], float] = {}
+    base: dict[tuple[object, ...], float] = {}
     for point, policy, seconds in zip(points, table["policy"], table["step_time_s"], strict=True):
         if policy == baseline:
             base.setdefault(point, float(seconds))
@@ -89,16 +94,16 @@ def add_speedup(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
     return table.assign(speedup=speedup)
 
 
-def _key(value: Any) -> Any:
+def _key(value: object) -> object:
     """Make NaN equal to itself."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def breakdown(table: pd.DataFrame) -> pd.DataFrame:
-    """Return where each step went, three rows a row: compute, exposed communication, waiting; they add up to the step.
+    """Return where each step went: compute, exposed communication, waiting; they add up to the step.
 
-    Means over ranks. *Waiting* is for partners that have not joined yet, and the rest in which nothing is open (the
-    host, the end of the step).
+    Means over ranks. *Waiting* is for partners that have not joined yet, and the rest in which nothing is
+    open (the host, the end of the step).
 
     Returns
     -------
@@ -123,18 +128,24 @@ def path(table: pd.DataFrame) -> pd.DataFrame:
 
 def _long(table: pd.DataFrame, names: Sequence[str], parts: dict[str, pd.Series[float]]) -> pd.DataFrame:
     pieces = [
-        table[list(names)].assign(part=part, seconds=value, share=value / table["step_time_s"], order=range(len(table)))
+        table[list(names)].assign(
+            part=part, seconds=value, share=value / table["step_time_s"], order=range(len(table))
+        )
         for part, value in parts.items()
     ]
     return pd.concat(pieces).sort_values("order", kind="stable").drop(columns="order").reset_index(drop=True)
 
 
 def text(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the summary in words for people: ms, tokens/s a GPU, MFU, GiB; what varies first, no column without news.
+    """Return the summary in words for people: ms, tokens/s a GPU, MFU, GiB; what varies comes first.
 
     Examples
     --------
-    >>> print(text(pd.DataFrame({"policy": ["janus"], "step_time_s": [0.0123456], "mfu": [0.25]})).to_string(index=False))
+    >>> print(
+    ...     text(pd.DataFrame({"policy": ["janus"], "step_time_s": [0.0123456], "mfu": [0.25]})).to_string(
+    ...         index=False
+    ...     )
+    ... )
     policy    ms    MFU
      janus 12.35 25.0 %
     """
@@ -153,7 +164,7 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     return "-" if _key(value) is None else str(value)
 
 
@@ -172,6 +183,6 @@ def json_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:  # noqa: ANN401
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -39,8 +39,9 @@ def causal_spans(draw: st.DrawFn) -> Record:
         begin = start if why < 0 else log.end(why)
         end = begin + draw(st.floats(0, 1e-2))
         log.add(
-            0, 0, draw(st.integers(-1, 2)), draw(st.sampled_from(["forward", "backward"])), draw(st.integers(0, 3)), 0,
-            "compute", draw(kinds), "x", "F0", begin, begin, end, why, draw(st.sampled_from(["a", "gpu", "host", ""])),
+            0, 0, draw(st.integers(-1, 2)), draw(st.sampled_from(["forward", "backward"])),
+            draw(st.integers(0, 3)), 0, "compute", draw(kinds), "x", "F0", begin, begin, end, why,
+            draw(st.sampled_from(["a", "gpu", "host", ""])),
             launch=draw(st.floats(0, 1e-2)), ideal=draw(st.floats(0, 1e-2)),
         )  # fmt: skip
     last = max(range(len(log)), key=log.end)

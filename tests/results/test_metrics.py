@@ -27,7 +27,9 @@ def story(*rows: tuple[int, str, float, float, float], world: int = 1, end: floa
     """Rows of (rank, kind, joined, begin, end) in one step, on one machine."""
     log = SpanLog()
     for rank, kind, joined, begin, until in rows:
-        log.add(0, 0, 0, "forward", rank, 0, "x", kind, "x", "F0", joined, begin, until, bytes=30, far_bytes=24)
+        log.add(
+            0, 0, 0, "forward", rank, 0, "x", kind, "x", "F0", joined, begin, until, bytes=30, far_bytes=24
+        )
     facts = {"world": world, "machine_of": [0] * world}
     return Record(log.columns(), (StepRecord(0, 0.0, end, 0),), facts=facts)  # type: ignore[arg-type]
 
@@ -97,8 +99,12 @@ def test_a_run_fits_when_every_gpu_and_host_does() -> None:
     record = Record(SpanLog().columns(), (), memory=memory, facts={"hbm_size": [10], "host_memory": [9]})
     assert metrics.peak_memory(record) == ({0: 10}, {0: 9})
     assert metrics.fits(record)
-    assert not metrics.fits(Record(record.spans, (), memory=memory, facts={"hbm_size": [9], "host_memory": [9]}))
-    assert not metrics.fits(Record(record.spans, (), memory=memory, facts={"hbm_size": [10], "host_memory": [8]}))
+    assert not metrics.fits(
+        Record(record.spans, (), memory=memory, facts={"hbm_size": [9], "host_memory": [9]})
+    )
+    assert not metrics.fits(
+        Record(record.spans, (), memory=memory, facts={"hbm_size": [10], "host_memory": [8]})
+    )
 
 
 def test_goodput_is_bytes_that_leave_over_the_time_the_all_to_all_is_open() -> None:
