@@ -1,0 +1,218 @@
+"""What Python calls of the compiled network: add flows, run, read."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from janus_sim.network import layout as at
+from janus_sim.network.lanes import Array, mark
+from janus_sim.network.running import join, leave, next_event, set_next, settle
+
+
+@njit(cache=True, error_model="numpy")
+def lacks_room(hops: int, head: Array, pool: Array, lane: Array, scratch: Array) -> bool:
+    """Whether one more start might not fit."""
+    return (
+        head[at.POOL_TOP] + hops * max(16, 2 * head[at.LARGEST]) > len(pool)
+        or head[at.LANES] + hops > len(lane)
+        or 2 * head[at.LARGEST] > len(scratch)
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def refuses(
+    links: Array, size: float, start: float, cap: float, weight: float, a: int, b: int, now: float, links_known: int,
+    groups: int
+) -> bool:  # fmt: skip
+    """Whether a flow says anything impossible."""
+    if not (size >= 0.0 and size < np.inf and start >= now and start < np.inf and cap >= 0.0):
+        return True
+    if not (weight > 0.0 and weight < np.inf) or a >= groups or b >= groups:
+        return True
+    for x in links:
+        if x < -1 or x >= links_known:
+            return True
+    return False
+
+
+@njit(cache=True, error_model="numpy")
+def place(
+    links: Array, size: float, start: float, cap: float, weight: float, priority: int, a: int, b: int, head: Array,
+    route: Array, whole: Array, real: Array, when: Array, soonest: Array, group: Array
+) -> int:  # fmt: skip
+    """Write a flow into a free slot, waiting for its start; the slot."""
+    f = head[at.FREE_FLOW]
+    if f >= 0:
+        head[at.FREE_FLOW] = whole[f, at.FOLLOWING]
+    else:
+        f = head[at.FLOWS]
+        head[at.FLOWS] += 1
+    hops = 0
+    for x in links:
+        if x >= 0:
+            route[f, hops] = x
+            hops += 1
+    whole[f, at.ID], whole[f, at.STATE] = head[at.NEXT_ID], at.WAITING
+    whole[f, at.HOPS], whole[f, at.PRIORITY], whole[f, at.GROUP_A], whole[f, at.GROUP_B] = hops, priority, a, b
+    real[f, at.SIZE], real[f, at.LEFT_OVER], real[f, at.RATE] = size, size, 0.0
+    real[f, at.WEIGHT], real[f, at.CAP] = weight, cap / weight
+    set_next(f, start, when, soonest)
+    head[at.NEXT_ID] += 1
+    head[at.IN_FLIGHT] += 1
+    for g in (a, b):
+        if g >= 0:
+            if group[g, at.EXPECTED] > 0:
+                group[g, at.EXPECTED] -= 1
+            else:
+                group[g, at.MEMBERS] += 1
+    return int(f)
+
+
+@njit(cache=True, error_model="numpy")
+def add_one(
+    head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
+    share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
+    group: Array, emptied: Array, ends: Array,
+    links: Array, size: float, start: float, cap: float, weight: float, priority: int, a: int, b: int
+) -> int:  # fmt: skip
+    """Add one flow; its id, or GROW or WRONG with nothing done. A start of -inf means now."""
+    now = clock[at.NOW]
+    start = max(start, now) if start == -np.inf else start
+    if refuses(links, size, start, cap, weight, a, b, now, len(link), head[at.GROUPS]):
+        return at.WRONG
+    if (
+        (head[at.FREE_FLOW] < 0 and head[at.FLOWS] >= len(whole))
+        or 2 * len(links) > route.shape[1]
+        or lacks_room(len(links), head, pool, lane, scratch)
+        or head[at.JOINED] >= len(joined)
+    ):
+        return at.GROW
+    f = place(links, size, start, cap, weight, priority, a, b, head, route, whole, real, when, soonest, group)
+    if start <= now and size > 0.0:
+        join(f, head, clock, route, whole, real, when, soonest, lane, share, level, link, pool, work, joined)
+    return int(whole[f, at.ID])
+
+
+@njit(cache=True, error_model="numpy")
+def add_many(
+    head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
+    share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
+    group: Array, emptied: Array, ends: Array,
+    first: int, links: Array, size: Array, start: Array, cap: Array, weight: Array, priority: Array, groups: Array
+) -> tuple[int, int]:  # fmt: skip
+    """Add flows first, first + 1, ...: (DONE, n), or (GROW or WRONG, the flow at which it stopped)."""
+    for i in range(first, len(size)):
+        code = add_one(
+            head, clock, route, whole, real, when, soonest, lane, share, level, link, series, pool, work, scratch, joined,
+            group, emptied, ends,
+            links[i], size[i], start[i], cap[i], weight[i], priority[i], groups[i, 0], groups[i, 1]
+        )  # fmt: skip
+        if code < 0:
+            return code, i
+    return at.DONE, len(size)
+
+
+@njit(cache=True, error_model="numpy")
+def finish(
+    f: int, found: int, now: float, head: Array, whole: Array, when: Array, soonest: Array, group: Array, emptied: Array,
+    ends: Array
+) -> None:  # fmt: skip
+    """Strike a flow that has ended off its groups, and free its slot."""
+    name = whole[f, at.ID]
+    if name < len(ends):
+        ends[name] = now
+    for column in (at.GROUP_A, at.GROUP_B):
+        g = whole[f, column]
+        if g < 0:
+            continue
+        group[g, at.MEMBERS] -= 1
+        if group[g, at.LAST_EVENT] < head[at.EVENTS] or group[g, at.LAST_ID] < name:
+            group[g, at.LAST_EVENT], group[g, at.LAST_ID], group[g, at.LAST_LINK] = head[at.EVENTS], name, found
+        if group[g, at.MEMBERS] == 0:
+            emptied[head[at.EMPTIED]] = g
+            head[at.EMPTIED] += 1
+    whole[f, at.STATE] = at.FREE
+    whole[f, at.FOLLOWING] = head[at.FREE_FLOW]
+    head[at.FREE_FLOW] = f
+    head[at.IN_FLIGHT] -= 1
+    set_next(f, np.inf, when, soonest)
+
+
+@njit(cache=True, error_model="numpy")
+def happen(
+    until: float, head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array,
+    lane: Array, share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array,
+    joined: Array, group: Array, emptied: Array, ends: Array
+) -> int:  # fmt: skip
+    """All starts and ends up to `until`, taken as one instant."""
+    now = clock[at.NOW]
+    for batch in range((head[at.FLOWS] + at.BATCH - 1) // at.BATCH):
+        if soonest[batch] > until:
+            continue
+        for f in range(batch * at.BATCH, min((batch + 1) * at.BATCH, head[at.FLOWS])):
+            if when[f] > until:
+                continue
+            found = -1
+            if whole[f, at.STATE] == at.WAITING and real[f, at.SIZE] > 0.0:
+                if lacks_room(whole[f, at.HOPS], head, pool, lane, scratch) or head[at.JOINED] >= len(joined):
+                    return at.GROW
+                join(f, head, clock, route, whole, real, when, soonest, lane, share, level, link, pool, work, joined)
+                continue
+            if whole[f, at.STATE] == at.RUNNING:
+                found = leave(
+                    f, head, clock, route, whole, real, lane, share, level, link, series, pool, work
+                )  # fmt: skip
+            finish(f, found, now, head, whole, when, soonest, group, emptied, ends)
+    return at.DONE
+
+
+@njit(cache=True, error_model="numpy")
+def run(
+    head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
+    share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
+    group: Array, emptied: Array, ends: Array,
+    until: float
+) -> tuple[int, float, float, int]:  # fmt: skip
+    """Run to `until` or to the first instant at which a group empties: (code, now, next event, groups emptied).
+
+    With `until` before now, nothing happens and the next event is told. After a GROW, call again.
+    """
+    code = at.DONE
+    while True:
+        settle(
+            head, clock, route, whole, real, when, soonest, lane, share, level, link, series, pool, work, scratch, joined
+        )
+        time = next_event(head, when, soonest)
+        if time > until:
+            if clock[at.NOW] < until < np.inf:
+                clock[at.NOW] = until
+            break
+        if time == np.inf:
+            break
+        if time > clock[at.NOW]:
+            clock[at.NOW] = time
+            head[at.EVENTS] += 1
+        code = happen(
+            time + at.INSTANT * abs(time), head, clock, route, whole, real, when, soonest, lane, share, level, link, series,
+            pool, work, scratch, joined, group, emptied, ends
+        )  # fmt: skip
+        if code != at.DONE or head[at.EMPTIED] > 0:
+            time = -np.inf
+            break
+    return code, clock[at.NOW], time, head[at.EMPTIED]
+
+
+@njit(cache=True, error_model="numpy")
+def change(
+    head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
+    share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
+    group: Array, emptied: Array, ends: Array,
+    target: int, value: float
+) -> None:  # fmt: skip
+    """Give a link another capacity from now on."""
+    link[target, at.CAPACITY] = value
+    x = int(link[target, at.TOP])
+    if x >= 0:
+        share[x, at.AVAILABLE] = value
+        mark(x, head, lane, work)
