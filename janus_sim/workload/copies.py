@@ -65,7 +65,7 @@ class Traffic:
     bytes: Ints
 
     @cached_property
-    def T(self) -> Traffic:
+    def T(self) -> Traffic:  # noqa: N802
         """The same bytes the other way, named as numpy names it."""
         return Traffic(self.ranks, self.bytes.T)
 

@@ -1,4 +1,4 @@
-"""Which share of the tokens each expert gets, drifting from step to step and correlated from layer to layer."""
+"""Which share of the tokens each expert gets, with drift over steps and correlation over layers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def sharpened(weights: Floats, target: float) -> Floats:
 
 
 def zipf(order: npt.NDArray[np.int64], exponent: float) -> Floats:
-    """Return shares in proportion to 1 / (place ** exponent); `order` lists the experts from the first place on.
+    """Return shares in proportion to 1 / (place ** exponent); `order` lists the experts by place.
 
     Examples
     --------
@@ -59,7 +59,9 @@ def zipf(order: npt.NDArray[np.int64], exponent: float) -> Floats:
 
 
 def exponential(normal: Floats) -> Floats:
-    """Map standard normal values to exponential ones of mean 1, in the same order; normalised, Dirichlet(1, ..., 1).
+    """Map standard normal values to exponential ones of mean 1, in the same order.
+
+    Divided by their sum they are a draw from Dirichlet(1, ..., 1).
 
     Examples
     --------
@@ -73,8 +75,8 @@ def exponential(normal: Floats) -> Floats:
 class Popularity:
     """A standard normal value an expert, layer and step, from which shares are made.
 
-    Step by step z becomes r z + sqrt(1 - r^2) w with r = 1 - drift and fresh normal w, so that its spread stays.
-    Two layers have the given correlation. Any part can be asked for in any order.
+    Step by step z becomes r z + sqrt(1 - r^2) w with r = 1 - drift and fresh normal w, so that its spread
+    stays. Two layers have the given correlation. Any part can be asked for in any order.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ def balanced(rows: int, ranks: int, experts: int, shift: int = 0) -> Ints:
 def apportioned(rows: int, shares: Floats, offset: float) -> Ints:
     """Return whole rows that differ from `rows * shares` by less than 1 and add up to `rows`.
 
-    The cumulative shares are rounded with an offset; spread over the ranks, offsets make totals exact to a row.
+    The cumulative shares are rounded with an offset; offsets spread over ranks make totals exact to a row.
 
     Examples
     --------
@@ -80,8 +80,8 @@ class SyntheticRouting:
     Parameters
     ----------
     kind : "balanced" | "uniform" | "zipf" | "dirichlet"
-        Equal integers; multinomial draws, from equal shares, or from shares falling as 1 / place ** exponent; or
-        Dirichlet shares brought to `max_over_mean` exactly and shared out without noise.
+        Equal integers; multinomial draws, from equal shares or from shares in proportion to
+        1 / place ** exponent; or Dirichlet shares brought to `max_over_mean` exactly and shared out without noise.
     ranks : int
     experts : tuple of int
         Experts of each MoE layer.
@@ -129,7 +129,7 @@ class SyntheticRouting:
     micro_batches: None = None
 
     def __post_init__(self) -> None:
-        fewest = min(self.experts)
+        fewest = min(self.experts, default=self.top_k)
         ranges = {
             "top_k": (self.top_k, 1, fewest),
             "correlation": (self.correlation, 0, 1),

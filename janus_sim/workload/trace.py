@@ -41,8 +41,8 @@ class Routing(Protocol):
 def choices(counts: npt.ArrayLike, top_k: int, rng: np.random.Generator) -> Ints:
     """Return the experts of each token, drawn so that they agree with the counts of one rank.
 
-    The experts, in random order and each repeated as often as it was chosen, are written down the columns of a
-    table of tokens x top_k; since none is chosen more often than there are tokens, no token gets one twice.
+    The experts, in random order and each repeated as often as it was chosen, are written down the columns of
+    a table of tokens x top_k; since none is chosen more often than there are tokens, no token gets one twice.
 
     Parameters
     ----------
@@ -120,9 +120,10 @@ class RoutingTrace:
     ) -> RoutingTrace:
         """Read one or several files, .npz or .csv, joined in the order of their iterations.
 
-        An .npz holds `counts` (step, micro_batch, layer, rank, expert), or `counts_0`, `counts_1`, ... without
-        the axis of layers where they differ in experts, or, as SmartMoE's, (iteration, rank, layer, expert);
-        `iteration` numbers the first axis. A .csv has the columns step, micro_batch, layer, rank, expert, count.
+        An .npz holds `counts` (step, micro_batch, layer, rank, expert), or `counts_0`, `counts_1`, ...
+        without the axis of layers where they differ in experts, or, as SmartMoE's, (iteration, rank, layer, expert);
+        `iteration` numbers the first axis. A .csv has the columns step, micro_batch, layer, rank, expert and
+        count; what it does not write is 0.
 
         Parameters
         ----------
@@ -164,9 +165,15 @@ class RoutingTrace:
         """Experts of each MoE layer."""
         return tuple(int(layer.shape[3]) for layer in self.layers)
 
+    def first(self, steps: int) -> RoutingTrace:
+        """Return the trace of the first `steps` steps."""
+        return RoutingTrace(
+            tuple(layer[:steps] for layer in self.layers), self.iterations[:steps], self.source
+        )
+
     @property
     def counts(self) -> Ints:
-        """The whole trace (steps, micro_batches, layers, ranks, experts), where layers have equally many experts."""
+        """(steps, micro_batches, layers, ranks, experts), where all layers have equally many experts."""
         return frozen(np.stack(self.layers, axis=2))
 
     def at(self, step: int, micro_batch: int, moe: int) -> Ints:

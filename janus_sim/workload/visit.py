@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from janus_sim.workload.copies import Ints
 
 if TYPE_CHECKING:
-    from janus_sim.workload.model import ModelKernels
-
     from janus_sim.workload.kernel import Kernel
+    from janus_sim.workload.model import ModelKernels
 
 Kernels = tuple["Kernel", ...]
 
@@ -108,15 +107,15 @@ class MoELayer:
         row = self.hidden * (self.dispatch_width + self.combine_width)
         return ranks * self.expected_rows * row / self.weight_bytes
 
-    def kernel(self, expert: int, rows: int) -> Kernels:
+    def kernel(self, expert: int, rows: int) -> Kernels:  # noqa: ARG002
         """Return the kernels that run `expert` forward on `rows` rows."""
         return self.kernels.expert(self.layer, rows)
 
-    def input_gradient(self, expert: int, rows: int) -> Kernels:
+    def input_gradient(self, expert: int, rows: int) -> Kernels:  # noqa: ARG002
         """Return the kernels of the gradient of the expert's input."""
         return self.kernels.expert_input_gradient(self.layer, rows)
 
-    def weight_gradient(self, expert: int, rows: int) -> Kernels:
+    def weight_gradient(self, expert: int, rows: int) -> Kernels:  # noqa: ARG002
         """Return the kernels of the gradient of the expert's weights."""
         return self.kernels.expert_weight_gradient(self.layer, rows)
 

@@ -1,0 +1,113 @@
+"""The routing that a workload asks for, checked against its ranks, experts and tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from janus_sim.errors import InputError, Mistake
+from janus_sim.workload.layout import Layout
+from janus_sim.workload.spec import RoutingSpec, WorkloadSpec
+from janus_sim.workload.synthetic import SyntheticRouting
+from janus_sim.workload.trace import Routing, RoutingTrace
+
+
+def routing_of(spec: WorkloadSpec, layout: Layout, seed: int, where: str, beside: Path | None) -> Routing:
+    """Return the routing that a workload asks for, read or made up.
+
+    Parameters
+    ----------
+    seed : int
+        Where the workload names none.
+    where : str
+        Place of the workload in the user's files.
+    beside : path, optional
+        Folder from which a trace is looked for first.
+
+    Raises
+    ------
+    InputError
+        If a trace cannot be read, or belongs to another workload.
+    """
+    at = f"{where} routing" if where.endswith(":") else f"{where}.routing".lstrip(".")
+    if spec.routing.kind != "trace" or not spec.model.moe:
+        return _checked_synthetic(spec, layout, seed, at)
+    choice = spec.routing.iterations
+    trace = RoutingTrace.load(
+        spec.routing.files,
+        iterations=None if isinstance(choice, int) else choice,
+        spread=choice if isinstance(choice, int) else None,
+        beside=beside,
+        where=at,
+    )
+    mistakes = list(_misfits(trace, spec, layout, at))
+    if mistakes:
+        raise InputError(mistakes)
+    return trace if choice is not None else trace.first(spec.steps)
+
+
+def _checked_synthetic(spec: WorkloadSpec, layout: Layout, seed: int, at: str) -> SyntheticRouting:
+    top = min(spec.experts(layout.world), default=1) / spec.model.top_k
+    if spec.routing.kind == "dirichlet" and spec.routing.max_over_mean > top:
+        found = f"{spec.routing.max_over_mean:g} cannot be: a token picks {spec.model.top_k} distinct experts"
+        raise InputError(Mistake(f"{at}.max_over_mean", f"{found}; write at most {top:g}"))
+    return synthetic(spec, spec.routing, layout, seed)
+
+
+def synthetic(spec: WorkloadSpec, routing: RoutingSpec, layout: Layout, seed: int) -> SyntheticRouting:
+    """Return synthetic routing for a workload, by the rule of `routing`."""
+    return SyntheticRouting(
+        kind=routing.kind if routing.kind != "trace" else "balanced",
+        ranks=layout.world,
+        experts=spec.experts(layout.world),
+        tokens=spec.tokens,
+        top_k=spec.model.top_k,
+        group=layout.ep,
+        exponent=routing.exponent,
+        max_over_mean=routing.max_over_mean,
+        drift=routing.drift,
+        correlation=routing.correlation,
+        seed=seed if routing.seed is None else routing.seed,
+    )
+
+
+def _misfits(trace: RoutingTrace, spec: WorkloadSpec, layout: Layout, at: str) -> Iterator[Mistake]:
+    """Tell where a trace does not belong to the workload."""
+    experts = spec.experts(layout.world)
+    if trace.ranks != layout.world:
+        yield Mistake(
+            f"{at}.trace",
+            f"has {trace.ranks} ranks; write a topology of {trace.ranks} GPUs, not {layout.world}",
+        )
+    if trace.experts != experts:
+        text = f"has {len(trace.experts)} MoE layers of {_several(trace.experts)} experts"
+        yield Mistake(f"{at}.trace", f"{text}; the model has {len(experts)} of {_several(experts)}")
+    if trace.micro_batches < spec.micro_batches:
+        found = f"the trace has {trace.micro_batches} micro-batches a step"
+        yield Mistake(
+            f"{at}.trace", f"{found}; write micro_batches: {trace.micro_batches}, not {spec.micro_batches}"
+        )
+    if spec.steps > trace.steps or (spec.routing.iterations is not None and 1 < spec.steps != trace.steps):
+        yield Mistake(
+            f"{at}.iterations",
+            f"{trace.steps} iterations are chosen; write steps: {trace.steps}, not {spec.steps}",
+        )
+    rows, k = spec.tokens * spec.model.top_k, spec.model.top_k
+    sums = np.unique(np.concatenate([np.unique(layer.sum(axis=3)) for layer in trace.layers]))
+    if len(sums) > 1 or sums[0] != rows:
+        found = f"its ranks route {_several(tuple(sums.tolist()))} rows, the workload {rows} (tokens x top_k)"
+        yield Mistake(
+            f"{at}.trace", f"{found}; write a micro_batch_size x seq_length of {sums[-1] // k} tokens"
+        )
+    elif max(int(layer.max()) for layer in trace.layers) > spec.tokens:
+        yield Mistake(
+            f"{at}.trace", f"an expert has more rows than there are tokens ({spec.tokens}) at a rank"
+        )
+
+
+def _several(numbers: tuple[int, ...]) -> str:
+    """Write one number for all, or the first and the last of several."""
+    low, high = min(numbers, default=0), max(numbers, default=0)
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,256 @@
+"""A workload on a number of ranks: its kernels, who lives where, and what its gates choose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from janus_sim.errors import InputError, PolicyError
+from janus_sim.workload.copies import Ints, Plan, frozen
+from janus_sim.workload.layer import RoutedLayer
+from janus_sim.workload.layout import Layout
+from janus_sim.workload.model import ModelKernels
+from janus_sim.workload.routing import routing_of, synthetic
+from janus_sim.workload.spec import RoutingSpec, WorkloadSpec
+from janus_sim.workload.trace import Routing
+from janus_sim.workload.visit import MoELayer
+
+
+def capacity(factor: float, top_k: int, tokens: int, experts: int) -> int:
+    """Return the rows that one rank may send to one expert, ceil(factor k T / E).
+
+    The factor is read as the decimal number that was written, so that 1.2 x 5 / 6 is 1 and not 2.
+
+    Examples
+    --------
+    >>> capacity(1.0, top_k=2, tokens=8, experts=4), capacity(1.2, top_k=1, tokens=5, experts=6)
+    (4, 1)
+    """
+    return math.ceil(Fraction(str(factor)) * top_k * tokens / experts)
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """A training workload, laid out on the ranks of a cluster.
+
+    Parameters
+    ----------
+    spec : WorkloadSpec
+    layout : Layout
+    kernels : ModelKernels
+    trace : Routing
+        Recorded or synthetic.
+    where : str
+        Place of the workload in the user's files, for messages.
+    """
+
+    spec: WorkloadSpec
+    layout: Layout
+    kernels: ModelKernels
+    trace: Routing
+    where: str = ""
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path | Mapping[str, Any] | WorkloadSpec,
+        world: int = 32,
+        *,
+        seed: int = 0,
+        where: str = "",
+        beside: Path | None = None,
+    ) -> Self:
+        """Read a workload by name, path or mapping, and lay it out on `world` ranks.
+
+        Parameters
+        ----------
+        seed : int
+            Of synthetic routing that names none of its own.
+        beside : path, optional
+            Folder from which relative paths are looked for first.
+
+        Raises
+        ------
+        InputError
+            If it contradicts itself, the number of ranks, or its trace.
+
+        Examples
+        --------
+        >>> model = {
+        ...     "layers": 2,
+        ...     "moe_layers": "every 2",
+        ...     "experts_per_rank": 1,
+        ...     "hidden": 64,
+        ...     "ffn": {"width": 256},
+        ...     "heads": 4,
+        ...     "vocabulary": 100,
+        ... }
+        >>> tiny = {"model": model, "precision": "fp16", "micro_batch_size": 2, "seq_length": 16}
+        >>> workload = Workload.load(tiny, world=4)
+        >>> workload.experts, workload.routed(0, 0, 1, "forward", 0, workload.plan).mine(2)
+        ((4,), ((2, 32),))
+        """
+        spec = source if isinstance(source, WorkloadSpec) else WorkloadSpec.load(source, where, beside)
+        where = where or (f"{source}:" if isinstance(source, str | Path) else "")
+        mistakes = spec.mistakes(where, world)
+        if mistakes:
+            raise InputError(mistakes)
+        layout = Layout(world, spec.ep(world))
+        trace = routing_of(spec, layout, seed, where, beside)
+        return cls(spec, layout, ModelKernels(spec, world), trace, where)
+
+    def balanced(self) -> Workload:
+        """Return the same workload with balanced routing, for trials that may not see the trace."""
+        return replace(self, trace=synthetic(self.spec, RoutingSpec(), self.layout, 0))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a rank in a micro-batch."""
+        return self.spec.tokens
+
+    @property
+    def steps(self) -> int:
+        """Training steps: those written, or one for each iteration chosen of a trace."""
+        return self.trace.steps or self.spec.steps
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches of a step."""
+        return self.spec.micro_batches
+
+    @property
+    def moe_layers(self) -> tuple[int, ...]:
+        """Indices, among the model's layers, of those with experts."""
+        return self.spec.model.moe
+
+    @property
+    def experts(self) -> tuple[int, ...]:
+        """Experts of each MoE layer."""
+        return self.trace.experts
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Where experts live at first: contiguous blocks."""
+        return Plan.default(self.layout, self.experts)
+
+    @cached_property
+    def _moe_index(self) -> dict[int, int]:
+        return {layer: moe for moe, layer in enumerate(self.moe_layers)}
+
+    def moe_index(self, layer: int) -> int:
+        """Return the place of a model layer among the MoE layers."""
+        return self._moe_index[layer]
+
+    def capacity(self, layer: int) -> int | None:
+        """Return the rows that one rank may send to one expert; None without a limit."""
+        factor = self.spec.capacity_factor
+        experts = self.experts[self.moe_index(layer)]
+        return None if factor is None else capacity(factor, self.spec.model.top_k, self.tokens, experts)
+
+    def expected_rows(self, layer: int) -> float:
+        """Return the rows that a rank is expected to send to an expert; the capacity where it is padded."""
+        limit = self.capacity(layer)
+        mean = self.spec.model.top_k * self.tokens / self.experts[self.moe_index(layer)]
+        if limit is None:
+            return mean
+        return float(limit) if self.spec.pad else min(mean, float(limit))
+
+    def chosen(self, step: int, micro_batch: int, layer: int, group: int) -> Ints:
+        """Return the counts of the gate (n, experts) in one group of expert parallelism."""
+        first = group * self.layout.ep
+        return self.trace.at(step, micro_batch, self.moe_index(layer))[first : first + self.layout.ep]
+
+    def past(self, step: int, layer: int, group: int) -> Ints:
+        """Return the counts of the steps before `step`, (step, n, experts), micro-batches added up."""
+        shape = (0, self.layout.ep, self.experts[self.moe_index(layer)])
+        batches = range(self.micro_batches)
+        sums = [sum(self.chosen(s, b, layer, group) for b in batches) for s in range(step)]
+        return frozen(np.array(sums, dtype=np.int64).reshape(-1, *shape[1:]))
+
+    def _fields(
+        self, step: int, micro_batch: int, layer: int, phase: str, group: int, plan: Plan, past: Ints | None
+    ) -> dict[str, Any]:
+        moe = self.moe_index(layer)
+        parameter_bytes = self.kernels.expert_parameters(layer) * self.spec.element
+        return {
+            "layer": layer,
+            "moe": moe,
+            "step": step,
+            "micro_batch": micro_batch,
+            "phase": phase,
+            "group": self.layout.groups[group],
+            "experts": self.experts[moe],
+            "home": self.homes(plan, moe, group),
+            "weight_bytes": parameter_bytes,
+            "gradient_bytes": parameter_bytes,
+            "tokens": self.tokens,
+            "top_k": self.spec.model.top_k,
+            "hidden": self.spec.model.hidden,
+            "dispatch_width": self.spec.dispatch_width,
+            "combine_width": self.spec.combine_width,
+            "expected_rows": self.expected_rows(layer),
+            "kernels": self.kernels,
+            "past": past,
+            "last": micro_batch == self.micro_batches - 1,
+        }
+
+    def homes(self, plan: Plan, moe: int, group: int) -> Ints:
+        """Return the rank (experts,) at which each expert of a group lives under a plan.
+
+        Raises
+        ------
+        PolicyError
+            If the plan names a position that is not in the group, or forgets experts.
+        """
+        home = plan.homes[moe] if moe < len(plan.homes) else np.empty(0, dtype=np.int64)
+        ep = self.layout.ep
+        if home.shape != (self.experts[moe],) or home.min() < 0 or home.max() >= ep:
+            wanted = f"{self.experts[moe]} positions from 0 to {ep - 1}"
+            raise PolicyError(f"the plan of MoE layer {moe} has homes {home.tolist()}; give {wanted}")
+        return frozen(home + self.layout.groups[group][0])
+
+    def moe_layer(
+        self,
+        step: int,
+        micro_batch: int,
+        layer: int,
+        phase: str,
+        group: int,
+        plan: Plan,
+        past: Ints | None = None,
+    ) -> MoELayer:
+        """Return a visit to a layer (index among the model's layers) before its gate has run.
+
+        `group` is the index of a group of expert parallelism; `past` is what `past` returned.
+        """
+        return MoELayer(**self._fields(step, micro_batch, layer, phase, group, plan, past))
+
+    def routed(
+        self,
+        step: int,
+        micro_batch: int,
+        layer: int,
+        phase: str,
+        group: int,
+        plan: Plan,
+        past: Ints | None = None,
+    ) -> RoutedLayer:
+        """Return a visit to a layer after its gate; make one for all ranks of the group to share."""
+        chosen = self.chosen(step, micro_batch, layer, group)
+        limit = self.capacity(layer)
+        useful = chosen if limit is None else frozen(np.minimum(chosen, limit))
+        padded = limit is not None and self.spec.pad
+        sent = frozen(np.full(chosen.shape, limit)) if padded else useful
+        fields = self._fields(step, micro_batch, layer, phase, group, plan, past)
+        return RoutedLayer(**fields, chosen=chosen, useful=useful, rows_sent=sent)
+
+    def gradient_bytes(self, layer: int) -> int:
+        """Return the bytes of the gradients of one layer's dense parameters."""
+        return self.kernels.dense_parameters(layer) * self.spec.element
