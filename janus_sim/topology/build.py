@@ -1,4 +1,4 @@
-"""From a specification to links and places: machines set beside each other, a fabric, and the overrides of time 0."""
+"""From a specification to links and places: machines side by side, a fabric, the overrides of time 0."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from janus_sim.errors import InputError, Mistake
 from janus_sim.files import nearest
 from janus_sim.topology.check import machines_of
 from janus_sim.topology.gpu import GpuKind
+from janus_sim.topology.machine import MachineSpec
 from janus_sim.topology.place import GpuChange, GpuPlace, HostSettings, Link, LinkChange, MachinePlace
-from janus_sim.topology.spec import MachineSpec, OverrideSpec, TopologySpec
+from janus_sim.topology.spec import OverrideSpec, TopologySpec
 from janus_sim.topology.wiring import Wiring
 
 At = Callable[[str], str]
@@ -81,9 +82,11 @@ def _place(parts: Parts, wiring: Wiring, kind: GpuKind) -> None:
     ranks = tuple(range(rank, rank + spec.gpus.count))
     for local, (switch, nic) in enumerate(zip(wiring.gpu_switch, wiring.gpu_nic, strict=True)):
         parts.gpus.append(GpuPlace(ranks[local], index, local, kind, switch, nic))
-    below = [[ranks[gpu] for gpu, own in enumerate(wiring.gpu_switch) if own == s] for s in range(spec.pcie.switches)]
     host = HostSettings(spec.host.launch, spec.host.gap, spec.host.sync, spec.host.jitter)
-    switches = tuple(map(tuple, below))
+    switches = tuple(
+        tuple(ranks[gpu] for gpu, own in enumerate(wiring.gpu_switch) if own == switch)
+        for switch in range(spec.pcie.switches)
+    )
     parts.machines.append(MachinePlace(index, ranks, wiring.nics, switches, host, spec.host.memory))
 
 
@@ -101,7 +104,7 @@ def _leaves(parts: Parts, spec: TopologySpec) -> None:
 
 
 def _override(parts: Parts, spec: TopologySpec, at: At) -> None:
-    """Apply the overrides of time 0 and list the later ones, in order of time, those of one time as written."""
+    """Apply the overrides of time 0 and list the later ones by time, those of one time as written."""
     found: list[Mistake] = []
     for index, override in enumerate(spec.overrides):
         found += [Mistake(at(f"overrides.{index}.{path}"), text) for path, text in _changes(parts, override)]
@@ -113,7 +116,8 @@ def _override(parts: Parts, spec: TopologySpec, at: At) -> None:
             parts.links[change.link] = replace(parts.links[change.link], capacity=change.capacity)
         else:
             parts.gpus[change.rank] = replace(parts.gpus[change.rank], speed=change.speed)
-    parts.changes = sorted((change for change in parts.changes if change.time > 0.0), key=lambda change: change.time)
+    later = [change for change in parts.changes if change.time > 0.0]
+    parts.changes = sorted(later, key=lambda change: change.time)
 
 
 def _changes(parts: Parts, override: OverrideSpec) -> list[tuple[str, str]]:
@@ -124,7 +128,8 @@ def _changes(parts: Parts, override: OverrideSpec) -> list[tuple[str, str]]:
             scaled = link.capacity * (override.scale or 1.0)
             capacity = scaled if override.bandwidth is None else override.bandwidth
             parts.changes.append(LinkChange(override.at, link.index, capacity))
-        hint = nearest(override.links, [link.name for link in parts.links]) or f'; links are named like "{parts.links[0].name}"'
+        names = [link.name for link in parts.links]
+        hint = nearest(override.links, names) or f'; links are named like "{names[0]}"'
         return [] if matching else [("links", f'"{override.links}" matches no link{hint}')]
     world, wrong = len(parts.gpus), [rank for rank in override.gpus or () if rank >= len(parts.gpus)]
     for rank in override.gpus or ():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from janus_sim.errors import Mistake
-from janus_sim.topology.spec import LinesSpec, MachineSpec, TopologySpec
+from janus_sim.topology.machine import MachineSpec
+from janus_sim.topology.spec import LinesSpec, TopologySpec
 
 _RDMA = ("all_to_all", "all_reduce", "pull")
 
@@ -50,11 +51,11 @@ def _machines(spec: TopologySpec) -> Iterator[tuple[str, str]]:
 
 
 def _machine(machine: MachineSpec) -> Iterator[tuple[str, str]]:
-    gpus, switches = machine.gpus.count, machine.pcie.switches
-    yield from _attached("pcie.gpus", machine.pcie.gpus, gpus, "GPU", switches, "switch")
-    yield from _attached("pcie.sockets", machine.pcie.sockets, switches, "switch", machine.sockets.count, "socket")
-    if machine.nics is not None:
-        yield from _attached("nics.switches", machine.nics.switches, machine.nics.count, "NIC", switches, "switch")
+    gpus, pcie, nics, sockets = machine.gpus.count, machine.pcie, machine.nics, machine.sockets.count
+    yield from _attached("pcie.gpus", pcie.gpus, gpus, "GPU", pcie.switches, "switch")
+    yield from _attached("pcie.sockets", pcie.sockets, pcie.switches, "switch", sockets, "socket")
+    if nics is not None:
+        yield from _attached("nics.switches", nics.switches, nics.count, "NIC", pcie.switches, "switch")
     seen: set[frozenset[int]] = set()
     for index, pair in enumerate(machine.nvlink.pairs):
         path, ends = f"nvlink.pairs.{index}.gpus", frozenset(pair.gpus)
@@ -83,7 +84,10 @@ def _reach(spec: TopologySpec) -> Iterator[tuple[str, str]]:
         return
     for path, machine in machines_of(spec):
         if machine.nics is None or machine.nics.count == 0:
-            yield f"{path}.nics", "a machine without NICs is unreachable from the others; write nics or machines: 1"
+            yield (
+                f"{path}.nics",
+                "without NICs the machines cannot reach each other; write nics, or machines: 1",
+            )
 
 
 def _transfers(spec: TopologySpec) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import networkx
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 #: How much worse a hop is than one over NVLink, so that NVLink is taken wherever it leads.
 PCIE_HOP = 100.0
@@ -27,7 +31,9 @@ class Graph:
 
     def __init__(self, ends: list[str]) -> None:
         self._ends = frozenset(ends)
-        self._graph = networkx.DiGraph()
+        import networkx as nx
+
+        self._graph: nx.DiGraph[str] = nx.DiGraph()
         self._paths: dict[str, dict[str, list[str]]] = {}
 
     def connect(self, tail: str, head: str, links: tuple[int, ...], weight: float = PCIE_HOP) -> None:
@@ -38,14 +44,21 @@ class Graph:
         """Give the links from one device to another, or None; ties fall to what was connected first."""
         start, end = self._key(source, "from"), self._key(target, "to")
         if start not in self._paths:
-            known = start in self._graph
-            found = networkx.single_source_dijkstra_path(self._graph, start, weight="weight") if known else {}
-            self._paths[start] = found
+            self._paths[start] = self._search(start)
         path = self._paths[start].get(end)
         if path is None:
             return None
-        steps = zip(path, path[1:], strict=False)
-        return tuple(link for tail, head in steps for link in self._graph.edges[tail, head]["links"])
+        edges = self._graph.edges
+        return tuple(link for tail, head in pairwise(path) for link in edges[tail, head]["links"])
+
+    def _search(self, start: str) -> dict[str, list[str]]:
+        """Find the shortest paths from one device to all others."""
+        import networkx as nx
+
+        if start not in self._graph:
+            return {}
+        found: dict[str, list[str]] = nx.single_source_dijkstra_path(self._graph, start, weight="weight")
+        return found
 
     def _key(self, device: str, role: str) -> str:
         """Split a device that ends routes in two: one to start from, one to arrive at."""

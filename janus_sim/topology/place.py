@@ -48,7 +48,19 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class GpuPlace:
-    """Where a GPU stands: its machine, its number there, its PCIe switch and its NIC (-1 for none) there, its speed."""
+    """Where a GPU stands.
+
+    Attributes
+    ----------
+    rank, machine : int
+    local : int
+        Its number in the machine.
+    kind : GpuKind
+    switch, nic : int
+        Its PCIe switch and its NIC, numbered in the machine; -1 for no NIC.
+    speed : float
+        Of its kernels at time 0; 1.0 is that of its kind.
+    """
 
     rank: int
     machine: int
@@ -61,7 +73,7 @@ class GpuPlace:
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """Seconds that the CPU takes: a kernel launch, a data-centric expert task, reading counts back, seeded jitter."""
+    """Seconds that the CPU takes: a kernel launch, an expert task, reading counts back, seeded jitter."""
 
     launch: float = 4e-6
     gap: float = 10e-6

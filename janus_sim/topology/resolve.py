@@ -1,22 +1,21 @@
-"""From a name, a path or a mapping to a checked specification: bases laid under, kinds of machines written out."""
+"""From a name, a path or a mapping to a specification: bases laid under, kinds of machines written out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.files import layered, merge, validate
-from janus_sim.files.spec import join
-from janus_sim.topology.check import mistakes
+from janus_sim.files import join, layered, merge, validate
 from janus_sim.topology.spec import TopologySpec
 
 ROOM = "topologies"
+Source: TypeAlias = str | Path | Mapping[str, Any]
 
 
-def resolve(source: str | Path | Mapping[str, Any], beside: Path | None = None, where: str = "") -> TopologySpec:
-    """Read a topology and check it.
+def resolve(source: Source, beside: Path | None = None, where: str = "") -> tuple[TopologySpec, str]:
+    """Read a topology.
 
     Parameters
     ----------
@@ -27,24 +26,26 @@ def resolve(source: str | Path | Mapping[str, Any], beside: Path | None = None, 
     where : str
         Where it was named, for errors.
 
+    Returns
+    -------
+    spec : TopologySpec
+    place : str
+        What stands before a path into it, in errors.
+
     Raises
     ------
     InputError
-        With every mistake.
+        With every mistake in the shape of the file; `check` finds contradictions.
     """
     data, paths = layered(ROOM, source, beside, where)
     place = where or (f"{paths[0]}:" if paths and not isinstance(source, Mapping) else "topology")
     if "mixed" in data:
         data = {**data, "mixed": _kinds(data, beside or (paths[0].parent if paths else None), place)}
-    spec = validate(TopologySpec, data, place)
-    found = mistakes(spec, lambda path: join(place, path))
-    if found:
-        raise InputError(found)
-    return spec
+    return validate(TopologySpec, data, place), place
 
 
 def _kinds(data: Mapping[str, Any], beside: Path | None, where: str) -> object:
-    """Write out each kind of `mixed`: the cluster's own machine, or that of a base, with changes laid over."""
+    """Write out each kind of `mixed`: the cluster's own machine, or a base's, with changes laid over."""
     if not isinstance(data["mixed"], tuple | list):
         return data["mixed"]
     return tuple(_kind(entry, index, data, beside, where) for index, entry in enumerate(data["mixed"]))
@@ -59,5 +60,6 @@ def _kind(entry: object, index: int, data: Mapping[str, Any], beside: Path | Non
     if machine is None and not changes:
         raise InputError(Mistake(join(where, f"mixed.{index}"), "has no machine; write a base or a machine"))
     rest = {key: value for key, value in entry.items() if key != "base"}
-    both = isinstance(machine, Mapping) and isinstance(changes, Mapping)
-    return {**rest, "machine": merge(machine, changes) if both else changes or machine}
+    if isinstance(machine, Mapping) and isinstance(changes, Mapping):
+        return {**rest, "machine": merge(machine, changes)}
+    return {**rest, "machine": changes or machine}

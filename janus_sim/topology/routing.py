@@ -14,11 +14,12 @@ Route = tuple[int, ...]
 class Router:
     """Routes between devices; gives None where there is none.
 
-    GPU to GPU in one machine: NVLink where it joins the two, else PCIe. Across machines: GPUDirect, by the NIC of
-    each GPU. Over rails a GPU sends to the target's rail: through NVLink and the PCIe lane of the local GPU on that
-    rail (PXN), or over PCIe to that rail's NIC where no NVLink leads there; a rail that only the source's machine has
-    is left on the far side, in the same way. Between a GPU and the host memory of another machine: by the NIC of the
-    GPU, and the NIC of the same index (modulo their number) at the host.
+    GPU to GPU in one machine: NVLink where it joins the two, else PCIe. Across machines: GPUDirect, by the
+    NIC of each GPU. Over rails a GPU sends on the target's rail: through NVLink and the PCIe lane of the
+    local GPU on that rail (PXN), or over PCIe to that rail's NIC where no NVLink leads there; where the
+    source's machine lacks that rail it sends on its own, and the change is made on the far side. Between a
+    GPU and the host memory of another machine: by the NIC of the GPU, and the NIC of the same index (modulo
+    their number) at the host.
     """
 
     def __init__(
@@ -44,6 +45,11 @@ class Router:
         arrive = self._from_nic(there, pair[1], into)
         across = self._across(here, there)
         return leave + across + arrive if leave is not None and arrive is not None else None
+
+    def ranks(self, machine: int) -> range:
+        """Give the ranks of a machine."""
+        first = self.sites[machine].first_rank
+        return range(first, first + self.sites[machine].wiring.spec.gpus.count)
 
     def _stand(self, device: Device) -> tuple[int, str]:
         """Give the machine of a device and its name there."""
@@ -83,7 +89,7 @@ class Router:
         return first + second if first is not None and second is not None else None
 
     def _relay(self, machine: int, device: str, nic: int) -> str | None:
-        """Name the GPU through which a device reaches a NIC that is not its own (PXN); None to go straight."""
+        """Name the GPU through which a device reaches a NIC not its own (PXN); None to go straight."""
         wiring = self.sites[machine].wiring
         if device == "host" or self.fabric != "rails":
             return None

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from janus_sim.errors import InputError, Mistake, UnreachableError
-from janus_sim.files.spec import join
+from janus_sim.files import join
 from janus_sim.topology.build import build
+from janus_sim.topology.check import mistakes
 from janus_sim.topology.place import (
     Communication,
     Device,
@@ -24,9 +25,10 @@ from janus_sim.topology.place import (
     PathKind,
     Word,
 )
-from janus_sim.topology.resolve import resolve
+from janus_sim.topology.resolve import Source, resolve
 from janus_sim.topology.routing import Route, Router
 from janus_sim.topology.spec import TopologySpec
+from janus_sim.topology.table import table
 from janus_sim.topology.transfers import Envelope, Floats
 
 
@@ -66,11 +68,11 @@ class Topology:
     _router: Router = field(repr=False)
     _envelopes: Mapping[tuple[str, str], Envelope] = field(repr=False)
     _routes: dict[tuple[Device, Device], tuple[Route, PathKind]] = field(repr=False, default_factory=dict)
-    _tables: dict[str, NDArray[np.int32]] = field(repr=False, default_factory=dict)
+    _tables: list[NDArray[np.int32]] = field(repr=False, default_factory=list)
 
     @classmethod
-    def load(cls, source: str | Path | Mapping[str, Any], beside: Path | None = None, where: str = "") -> Self:
-        """Read a preset by name, a file by path, or a mapping such as ``{"base": "a100", "machines": 64}``.
+    def load(cls, source: Source, beside: Path | None = None, where: str = "") -> Self:
+        """Read a preset by name, a file by path, or a mapping: ``{"base": "a100", "machines": 64}``.
 
         Parameters
         ----------
@@ -85,17 +87,22 @@ class Topology:
         InputError
             With every mistake and its path.
         """
-        return cls.build(resolve(source, beside, where), where)
+        spec, place = resolve(source, beside, where)
+        return cls.build(spec, place)
 
     @classmethod
     def build(cls, spec: TopologySpec, where: str = "") -> Self:
-        """Build a topology from a specification that `resolve` has checked.
+        """Build a topology from a specification.
 
         Raises
         ------
         InputError
-            For an unknown GPU, or an override that matches nothing.
+            With every contradiction: an unknown GPU, a number of machines left open, an override that matches
+            nothing.
         """
+        found = mistakes(spec, lambda path: join(where, path))
+        if found:
+            raise InputError(found)
         parts = build(spec, lambda path: join(where, path))
         talk = spec.communication
         return cls(
@@ -164,25 +171,26 @@ class Topology:
         Returns
         -------
         (n, hops) int32
-            Link indices in order of travel, padded with -1; `hops` is that of the longest route of the cluster.
+            Link indices in order of travel, padded with -1 to the longest route of the cluster.
 
         Raises
         ------
         UnreachableError
             When any GPU cannot reach any other.
         """
-        if "gpus" not in self._tables:
-            self._tables["gpus"] = self._table()
-        return self._tables["gpus"][sources, targets]
+        if not self._tables:
+            self._tables.append(table(self._router, self.route))
+        chosen: NDArray[np.int32] = self._tables[0][sources, targets]
+        return chosen
 
-    def start(self, word: Word, path_kind: PathKind, sizes: NDArray[np.floating]) -> tuple[Floats, Floats]:
+    def start(self, word: Word, path_kind: PathKind, sizes: Floats) -> tuple[Floats, Floats]:
         """Give start times and rate caps of transfers by size; see `janus_sim.topology.transfers`.
 
         Parameters
         ----------
         word : {"all_to_all", "all_reduce", "pull"}
         path_kind : {"nvlink", "pcie", "rdma"}
-        sizes : (n,) float
+        sizes : (n,) float64
             Bytes; in a collective, all that a rank sends over paths of this kind.
 
         Returns
@@ -218,17 +226,6 @@ class Topology:
         kind: PathKind = "rdma" if "nic" in kinds else "nvlink" if "nvlink" in kinds else "pcie"
         self._routes[source, target] = route, kind
         return route, kind
-
-    def _table(self) -> NDArray[np.int32]:
-        """Lay out all routes between GPUs as (world, world, hops)."""
-        ranks = range(self.world)
-        rows = [[self._path(source, target)[0] for target in ranks] for source in ranks]
-        hops = max((len(route) for row in rows for route in row), default=0)
-        table = np.full((self.world, self.world, max(hops, 1)), -1, dtype=np.int32)
-        for source, row in enumerate(rows):
-            for target, route in enumerate(row):
-                table[source, target, : len(route)] = route
-        return table
 
 
 def _fixed(values: list[float]) -> Floats:

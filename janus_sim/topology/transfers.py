@@ -1,8 +1,9 @@
 """Start time and rate cap of a transfer by its size: the lower envelope of a few lines.
 
-A transfer of size s takes the line i for which ``start_i + s / rate_i`` is least, pays ``start_i``, and moves at
-``rate_i`` at most. The last line has no cap: there the links decide, and its rate, if stated, only helps to choose.
-Bytes are never inflated. The size of a collective is what a rank sends in it, all peers together, and so is the cap.
+A transfer of size s takes the line i for which ``start_i + s / rate_i`` is least, pays ``start_i``, and moves
+at ``rate_i`` at most. The last line has no cap: there the links decide, and its rate, if stated, only helps
+to choose. Bytes are never inflated. In a collective the size is what a rank sends over paths of one kind, to
+all peers together, and so is the cap.
 """
 
 from __future__ import annotations

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from janus_sim.topology.graph import Graph
+from janus_sim.topology.machine import MachineSpec, PortSpec
 from janus_sim.topology.place import Link, LinkKind
-from janus_sim.topology.spec import MachineSpec, PortSpec
 
 
 class Wiring:
     """One machine of a kind, with links numbered from 0 and named without the machine.
 
-    Devices are ``gpu0``, ``switch0``, ``socket0``, ``nvswitch``, ``nic0`` and ``host``. Host memory is one pool: each
-    socket reaches it over a memory link of its own, and buffers are taken to lie beside the socket that uses them, so
-    that traffic between GPUs and memory never crosses sockets. A NIC has no PCIe lane of its own below its switch:
-    what it reaches is the rate of its port.
+    Devices are ``gpu0``, ``switch0``, ``socket0``, ``nvswitch``, ``nic0`` and ``host``. Host memory is one
+    pool: each socket reaches it over a memory link of its own, and buffers are taken to lie beside the socket
+    that uses them, so that traffic between GPUs and memory never crosses sockets. A NIC has no PCIe lane of
+    its own below its switch: what it reaches is the rate of its port.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Wiring:
     graph : Graph
     gpu_switch, nic_switch, switch_socket : tuple of int
     gpu_nic : tuple of int
-        The NIC of each GPU: of those on its switch, else of the nearest, dealt out in turn; -1 where there is none.
+        The NIC of each GPU: one on its switch, else one of the nearest, dealt out in turn; -1 for none.
     """
 
     def __init__(self, spec: MachineSpec) -> None:
@@ -30,7 +30,8 @@ class Wiring:
         self.nics = spec.nics.count if spec.nics is not None else 0
         attached = spec.nics.switches if spec.nics is not None else None
         self.gpu_switch = pcie.gpus if pcie.gpus is not None else deal(count, pcie.switches)
-        self.switch_socket = pcie.sockets if pcie.sockets is not None else deal(pcie.switches, spec.sockets.count)
+        sockets = spec.sockets.count
+        self.switch_socket = pcie.sockets if pcie.sockets is not None else deal(pcie.switches, sockets)
         self.nic_switch = attached if attached is not None else deal(self.nics, pcie.switches)
         self.links: list[Link] = []
         ends = [*(f"gpu{gpu}" for gpu in range(count)), *(f"nic{nic}" for nic in range(self.nics)), "host"]
@@ -60,7 +61,8 @@ class Wiring:
 
     def _pcie(self) -> None:
         for gpu, switch in enumerate(self.gpu_switch):
-            self._join(f"gpu{gpu}.pcie", "pcie", self.spec.pcie.lane, f"gpu{gpu}", f"switch{switch}", "up", "down")
+            name, port = f"gpu{gpu}.pcie", self.spec.pcie.lane
+            self._join(name, "pcie", port, f"gpu{gpu}", f"switch{switch}", "up", "down")
         for switch, socket in enumerate(self.switch_socket):
             name, port = f"switch{switch}.uplink", self.spec.pcie.uplink
             self._join(name, "uplink", port, f"switch{switch}", f"socket{socket}", "up", "down")
@@ -68,7 +70,8 @@ class Wiring:
     def _host(self) -> None:
         sockets = range(self.spec.sockets.count)
         for socket in sockets:
-            self._join(f"socket{socket}.memory", "memory", self.spec.host, f"socket{socket}", "host", "write", "read")
+            name = f"socket{socket}.memory"
+            self._join(name, "memory", self.spec.host, f"socket{socket}", "host", "write", "read")
         for a in sockets:
             for b in sockets[a + 1 :]:
                 name, port = f"socket{a}.socket{b}", self.spec.sockets.port()
@@ -82,7 +85,7 @@ class Wiring:
             self.graph.connect(f"nic{nic}", f"switch{switch}", into)
 
     def _nic_port(self, nic: int, port: PortSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Give the links out and in; a half-duplex port is shared, and an outgoing link beside it counts the bytes."""
+        """Give the links out and in; a half-duplex port is shared, and a link out beside it counts bytes."""
         if port.duplex == "full":
             return (
                 (self._add(f"nic{nic}.out", "nic", port, crosses=True),),
@@ -99,7 +102,10 @@ class Wiring:
         mates = [mate for mate, switch in enumerate(self.gpu_switch) if switch == self.gpu_switch[gpu]]
         return near[mates.index(gpu) % len(near)] if near else -1
 
-    def _join(self, name: str, kind: LinkKind, port: PortSpec, below: str, above: str, up: str, down: str) -> None:
+    def _join(
+        self, name: str, kind: LinkKind, port: PortSpec, below: str, above: str, up: str, down: str
+    ) -> None:
+        """Join two devices by a link up and a link down."""
         rising, falling = self._both(name, kind, port, up, down)
         self.graph.connect(below, above, (rising,))
         self.graph.connect(above, below, (falling,))
