@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pydantic import Field, model_validator
+
+from janus_sim.files.knobs import knobs
 from janus_sim.files.presets import find, layered, names, read
 from janus_sim.files.reading import parse_yaml, read_yaml
 from janus_sim.files.shape import merge, nearest, put, take
@@ -16,13 +19,16 @@ from janus_sim.files.spec import (
     PositiveFloat,
     Seconds,
     Spec,
+    join,
+    show,
     validate,
 )
-from janus_sim.files.writing import digest, replace_folder, write_whole
+from janus_sim.files.writing import check_folder, digest, replace_folder, write_whole
 
 __all__ = [
     "Bandwidth",
     "Bytes",
+    "Field",
     "FlopRate",
     "Fraction",
     "NonNegative",
@@ -31,10 +37,14 @@ __all__ = [
     "PositiveFloat",
     "Seconds",
     "Spec",
+    "check_folder",
     "digest",
     "find",
+    "join",
+    "knobs",
     "layered",
     "merge",
+    "model_validator",
     "names",
     "nearest",
     "parse_yaml",
@@ -42,6 +52,7 @@ __all__ = [
     "read",
     "read_yaml",
     "replace_folder",
+    "show",
     "take",
     "validate",
     "write_whole",

@@ -1,0 +1,177 @@
+"""An experiment: a file with a grid, as a frozen value, and what the command line changes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from janus_sim.errors import InputError, Mistake
+from janus_sim.files import (
+    Field,
+    NonNegative,
+    Positive,
+    Spec,
+    find,
+    join,
+    nearest,
+    read_yaml,
+    show,
+    validate,
+)
+from janus_sim.scenario.changes import AXES, changed, policies_as_mapping
+from janus_sim.scenario.scenario import Scenario, Written
+
+AXES = (
+    "topology",
+    "workload",
+    "policies",
+    "schedule",
+    "seed",
+    "steps",
+)  #: where the path of an axis may begin
+Columns = dict[str, tuple[Any, ...]]
+
+
+class Experiment(Spec):
+    """A grid of scenarios.
+
+    Attributes
+    ----------
+    name, source : str
+    topology, workload : str or mapping
+    schedule : str or mapping
+    baseline : str, optional
+        The policy that the others are compared with, at the same point of the grid.
+    policies : mapping
+        From a name to the knobs of the policy; ``type`` where the name is not that of a policy.
+    vary : mapping
+        From a dotted path to its values; the grid is their product.
+    zip : mapping, or a tuple of mappings
+        Paths whose values move together: one more axis each.
+    seed : int
+    steps : int, optional
+
+    Examples
+    --------
+    >>> experiment = Experiment(
+    ...     topology="two_gpus",
+    ...     workload="moe_gpt",
+    ...     policies={"expert_centric": {}, "janus": {}},
+    ...     vary={"workload.micro_batch_size": [32, 64]},
+    ... )
+    >>> [scenario.name for scenario in experiment.scenarios()]  # doctest: +NORMALIZE_WHITESPACE
+    ['expert_centric micro_batch_size=32', 'janus micro_batch_size=32',
+     'expert_centric micro_batch_size=64', 'janus micro_batch_size=64']
+    """
+
+    name: str = "experiment"
+    source: str = ""
+    topology: Written
+    workload: Written
+    schedule: Written = "sequential"
+    baseline: str | None = None
+    policies: dict[str, dict[str, Any] | None]
+    vary: dict[str, Any] = Field(default_factory=dict)
+    zip: Any = ()
+    seed: NonNegative = 0
+    steps: Positive | None = None
+    folders: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)
+    file: str = Field(default="", exclude=True, repr=False)
+
+    @classmethod
+    def load(cls, source: str | Path, changes: Sequence[str] = ()) -> Self:
+        """Read an experiment by the name of a preset or a path, and change it.
+
+        Parameters
+        ----------
+        source : str or Path
+        changes : sequence of str
+            ``key=value`` sets a value, ``key=a,b,c`` makes it an axis; ``policies=a,b`` chooses policies.
+
+        Raises
+        ------
+        InputError
+            With every mistake.
+        """
+        path = find("experiments", source)
+        data = {"name": path.stem, **read_yaml(path)}
+        data = policies_as_mapping(changed(data, changes))
+        file = str(path)
+        known = {*cls.model_fields} - {"folders", "file"}
+        spare = [
+            Mistake(f"{file}: {key}", "unknown" + nearest(key, known))
+            for key in ("folders", "file")
+            if key in data
+        ]
+        if spare:
+            raise InputError(spare)
+        experiment = validate(cls, data, f"{file}:")
+        return experiment.change(file=file, folders=(path.parent.absolute(), Path.cwd()))
+
+    def axes(self) -> tuple[Columns, ...]:
+        """Give the axes of the grid: each a table of paths and their values, of one length.
+
+        Raises
+        ------
+        InputError
+            For an axis that is no list, is empty, is given twice, or begins nowhere.
+        """
+        zips = self.zip if isinstance(self.zip, tuple) else (self.zip,)
+        mistakes: list[Mistake] = []
+        axes: list[Columns] = []
+        groups = [("zip", group) for group in zips] + [
+            ("vary", {path: values}) for path, values in self.vary.items()
+        ]
+        seen: dict[str, None] = {}
+        for room, group in groups:
+            if not isinstance(group, Mapping):
+                mistakes.append(Mistake(self.where(room), f"{show(group)} is no mapping of paths to lists"))
+                continue
+            mistakes += [
+                self._wrong(room, path, values, seen)
+                for path, values in group.items()
+                if self._bad(path, values, seen)
+            ]
+            lengths = {len(values) for values in group.values() if isinstance(values, tuple)}
+            if len(lengths) > 1:
+                mistakes.append(
+                    Mistake(
+                        self.where(room), f"its lists have {sorted(lengths)} values; write as many in each"
+                    )
+                )
+            seen |= dict.fromkeys(group)
+            axes.append(dict(group))
+        if mistakes:
+            raise InputError(mistakes)
+        return tuple(axes)
+
+    def _bad(self, path: str, values: object, seen: Mapping[str, None]) -> bool:
+        return (
+            not isinstance(values, tuple) or not values or path in seen or path.partition(".")[0] not in AXES
+        )
+
+    def _wrong(self, room: str, path: str, values: object, seen: Mapping[str, None]) -> Mistake:
+        where = self.where(f"{room}.{path}")
+        if path.partition(".")[0] not in AXES:
+            hint = nearest(path.partition(".")[0], AXES) or f"; a path begins with {', '.join(AXES)}"
+            return Mistake(where, f"leads nowhere{hint}")
+        if path in seen:
+            return Mistake(where, "is an axis twice")
+        return Mistake(where, f"{show(values)} is no list of values; write [a, b]")
+
+    def where(self, part: str) -> str:
+        """Say where a part was written."""
+        return join(f"{self.file}:" if self.file else "", part)
+
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """Give the runs of the grid, in the order of the file, policies innermost; equal runs stand once.
+
+        Raises
+        ------
+        InputError
+            For a grid that is wrong or beyond 10,000 runs.
+        """
+        from janus_sim.scenario.grid import scenarios
+
+        return scenarios(self)

@@ -1,0 +1,231 @@
+"""One run as a frozen value: a topology, a workload, one policy, a schedule and a seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from janus_sim.files import Field, NonNegative, Positive, Spec, digest, find, layered, merge, model_validator
+from janus_sim.scenario.modules import sources
+from janus_sim.scenario.plug import policy_from, schedule_from
+
+if TYPE_CHECKING:
+    from janus_sim.policies.base import Policy
+    from janus_sim.schedules.base import Schedule
+    from janus_sim.topology import Topology
+    from janus_sim.workload.spec import WorkloadSpec
+    from janus_sim.workload.workload import Workload
+
+Written = str | dict[str, Any]  #: a preset's name, a path, or a mapping as in a file
+
+
+class Scenario(Spec):
+    """One run. Equal scenarios give equal results, to the last bit, in any process.
+
+    Attributes
+    ----------
+    topology, workload : str or mapping
+        A preset's name, a path, or a mapping as in a file, with ``base``.
+    policy : str or mapping
+        See `policy_from`.
+    schedule : str or mapping
+    seed : int
+        Of routing and jitter.
+    steps : int, optional
+        Instead of the workload's.
+    name, experiment, label, topology_name, workload_name : str
+        What it is called in tables; ``label`` is the policy's name there.
+    baseline : bool
+        Whether the others at its point of the grid are compared with it.
+    point : mapping
+        From dotted paths to the values that this run has of an experiment's axes.
+
+    Examples
+    --------
+    >>> Scenario(topology="two_gpus", workload="moe_gpt", policy="janus").label
+    'janus'
+    """
+
+    topology: Written
+    workload: Written
+    policy: dict[str, Any]
+    schedule: Written = "sequential"
+    seed: NonNegative = 0
+    steps: Positive | None = None
+    name: str = ""
+    experiment: str = ""
+    label: str = ""
+    topology_name: str = ""
+    workload_name: str = ""
+    baseline: bool = False
+    point: dict[str, Any] = Field(default_factory=dict)
+    folders: tuple[Path, ...] = Field(
+        default=(), exclude=True, repr=False
+    )  #: where relative paths and modules are looked for
+    file: str = Field(default="", exclude=True, repr=False)  #: for errors
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:  # noqa: ANN401
+        if not isinstance(data, Mapping):
+            return data
+        data = dict(data)
+        if isinstance(data.get("policy"), str):
+            data["policy"] = {"type": data["policy"]}
+        data["label"] = data.get("label") or str(dict(data.get("policy") or {}).get("type", ""))
+        for room in ("topology", "workload"):
+            data[f"{room}_name"] = data.get(f"{room}_name") or label(data.get(room))
+        data["name"] = data.get("name") or data["label"]
+        return data
+
+    @property
+    def beside(self) -> Path | None:
+        """The folder of the file that this run was read from."""
+        return self.folders[0] if self.folders else None
+
+    def where(self, part: str) -> str:
+        """Say where a part was written."""
+        return f"{self.file}: {part}" if self.file else part
+
+    def workload_spec(self) -> WorkloadSpec:
+        """Read the workload."""
+        from janus_sim.workload.spec import WorkloadSpec
+
+        where = self.where("workload")
+        if isinstance(self.workload, str):  # mistakes inside a file are told with the path of that file
+            where = f"{find('workloads', self.workload, self.beside, where)}:"
+        return WorkloadSpec.load(self._workload(), where, self.beside)
+
+    def build_topology(self) -> Topology:
+        """Build the topology."""
+        from janus_sim.topology import Topology
+
+        where = self.where("topology")
+        if isinstance(self.topology, str):
+            where = f"{find('topologies', self.topology, self.beside, where)}:"
+        return Topology.load(self.topology, beside=self.beside, where=where)
+
+    def build_workload(self, world: int) -> Workload:
+        """Build the workload for so many ranks."""
+        from janus_sim.workload.workload import Workload
+
+        where, spec = self.where("workload"), self.workload_spec()
+        return Workload.load(spec, world, seed=self.seed, where=where, beside=self._data_folder())
+
+    def build_policy(self) -> Policy:
+        """Build the policy."""
+        return policy_from(self.policy, self.where(f"policies.{self.label}"), self.folders)
+
+    def build_schedule(self) -> Schedule:
+        """Build the schedule."""
+        return schedule_from(self.schedule, self.where("schedule"), self.folders)
+
+    def described(self) -> dict[str, Any]:
+        """Say what is run as plain values, for a `Result`; ``point`` has the axes without a column."""
+        spec = self.workload_spec()
+        schedule = self.schedule if isinstance(self.schedule, str) else str(self.schedule.get("type", ""))
+        return {
+            "name": self.name,
+            "experiment": self.experiment,
+            "topology": self.topology_name,
+            "workload": self.workload_name,
+            "precision": spec.precision,
+            "micro_batch_size": spec.micro_batch_size,
+            "policy": self.label,
+            "baseline": self.baseline,
+            "schedule": schedule,
+            "seed": self.seed,
+            "point": {path: plain(value) for path, value in self.point.items()},
+            "knobs": dict(self.policy),
+        }
+
+    def inputs(self) -> dict[str, str]:
+        """Give the SHA-256 of every file behind this run, by a name that holds on any machine."""
+        found: dict[str, str] = {}
+        for room, written in (("topologies", self.topology), ("workloads", self.workload)):
+            for path in _files(room, written, self.beside):
+                found[f"{room}/{path.name}"] = digest(path.read_bytes())
+        for kind in sorted({gpu.kind.name for gpu in self.build_topology().gpus}):
+            path = find("topologies/gpus", kind, self.beside)
+            found[f"topologies/gpus/{path.name}"] = digest(path.read_bytes())
+        found |= {f"traces/{path.name}": digest(path.read_bytes()) for path in self._traces()}
+        for reference in _references([self.policy, self.schedule]):
+            found |= {f"modules/{name}": sha for name, sha in sources(reference, self.folders).items()}
+        return found
+
+    def key(self) -> str:
+        """Give a SHA-256 of all that the result depends on, but for the version of janus-sim."""
+        parts = ("topology", "workload", "policy", "schedule", "seed", "steps")
+        content = {part: value for part, value in self.model_dump(mode="json").items() if part in parts}
+        text = json.dumps({**content, "inputs": self.inputs()}, sort_keys=True, separators=(",", ":"))
+        return digest(text.encode())
+
+    def _workload(self) -> Written:
+        if self.steps is None:
+            return self.workload
+        base: dict[str, Any] = {"base": self.workload} if isinstance(self.workload, str) else self.workload
+        return merge(base, {"steps": self.steps})
+
+    def _data_folder(self) -> Path | None:
+        """Give the folder that traces lie beside: the workload's, else the experiment's."""
+        if isinstance(self.workload, str) and "/" in self.workload:
+            return find("workloads", self.workload, self.beside).parent
+        return self.beside
+
+    def _traces(self) -> tuple[Path, ...]:
+        from janus_sim.workload.trace_files import find_trace
+
+        return tuple(find_trace(file, self._data_folder()) for file in self.workload_spec().routing.files)
+
+
+def label(written: object) -> str:
+    """Give the name of a topology or a workload as a table shows it.
+
+    Examples
+    --------
+    >>> label("a100_4x8"), label("labs/mine.yaml"), label({"base": "a100", "machines": 4})
+    ('a100_4x8', 'mine', 'a100 machines=4')
+    """
+    if not isinstance(written, Mapping):
+        return Path(str(written)).stem
+    if "name" in written:
+        return str(written["name"])
+    changes = [f"{key}={plain(value)}" for key, value in written.items() if key != "base"]
+    return " ".join([label(written.get("base", "")), *changes]).strip()
+
+
+def plain(value: object) -> Any:  # noqa: ANN401
+    """Give a value as one cell of a table shows it.
+
+    Examples
+    --------
+    >>> plain(4), plain((1, 2)), plain({"by": "traffic"})
+    (4, '[1, 2]', '{by: traffic}')
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {plain(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(str(plain(inner)) for inner in value) + "]"
+    return value
+
+
+def _files(room: str, written: object, beside: Path | None) -> tuple[Path, ...]:
+    """List the files that a topology or a workload is laid over, also those of mixed machines."""
+    data, paths = layered(room, written, beside)  # type: ignore[arg-type]
+    kinds = data.get("mixed") if isinstance(data.get("mixed"), tuple) else ()
+    for entry in kinds or ():
+        if isinstance(entry, Mapping) and "base" in entry:
+            paths += layered(room, entry["base"], beside)[1]
+    return tuple(dict.fromkeys(paths))
+
+
+def _references(value: object) -> list[str]:
+    """Find the ``module:Class`` types inside a policy or a schedule."""
+    if isinstance(value, Mapping):
+        words = [str(key) for key in value] + [value["type"]] * isinstance(value.get("type"), str)
+        return [word for word in words if ":" in word] + _references(list(value.values()))
+    if isinstance(value, tuple | list):
+        return [word for inner in value for word in _references(inner)]
+    return [value] if isinstance(value, str) and ":" in value and " " not in value else []
