@@ -31,6 +31,8 @@ class RoutedLayer(MoELayer):
         Rows kept under the capacity; `chosen` where there is none.
     rows_sent : (n, experts) int64
         Rows that travel in the expert-centric paradigm: `useful`, or the capacity everywhere when padded.
+    padded : bool
+        Whether `rows_sent` is the capacity everywhere, so that nobody has to read counts back.
     part : tuple of int
         Which part of `split` this is, outermost first; () for the whole.
     """
@@ -38,6 +40,7 @@ class RoutedLayer(MoELayer):
     chosen: Ints
     useful: Ints
     rows_sent: Ints
+    padded: bool = False
     part: tuple[int, ...] = ()
     _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -89,6 +92,14 @@ class RoutedLayer(MoELayer):
     def rows(self, rank: int, expert: int) -> int:
         """Return the kept rows of `rank` for `expert`: what the data-centric paradigm computes."""
         return self._useful[self._index[rank]][expert]
+
+    def sent_by(self, rank: int) -> int:
+        """Return the rows that `rank` sends in the expert-centric paradigm, to itself included."""
+        return int(self.rows_sent[self._index[rank]].sum())
+
+    def own_rows(self, rank: int) -> int:
+        """Return the kept rows of `rank` over all experts."""
+        return sum(self._useful[self._index[rank]])
 
     def kept(self, expert: int) -> int:
         """Return the kept rows for `expert` over all ranks: the useful part of what arrives."""

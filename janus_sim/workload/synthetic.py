@@ -81,7 +81,8 @@ class SyntheticRouting:
     ----------
     kind : "balanced" | "uniform" | "zipf" | "dirichlet"
         Equal integers; multinomial draws, from equal shares or from shares in proportion to
-        1 / place ** exponent; or Dirichlet shares brought to `max_over_mean` exactly and shared out without noise.
+        1 / place ** exponent; or Dirichlet shares brought to `max_over_mean` exactly and shared out without
+        noise.
     ranks : int
     experts : tuple of int
         Experts of each MoE layer.

@@ -121,9 +121,9 @@ class RoutingTrace:
         """Read one or several files, .npz or .csv, joined in the order of their iterations.
 
         An .npz holds `counts` (step, micro_batch, layer, rank, expert), or `counts_0`, `counts_1`, ...
-        without the axis of layers where they differ in experts, or, as SmartMoE's, (iteration, rank, layer, expert);
-        `iteration` numbers the first axis. A .csv has the columns step, micro_batch, layer, rank, expert and
-        count; what it does not write is 0.
+        without the axis of layers where they differ in experts, or, as SmartMoE's, (iteration, rank, layer,
+        expert); `iteration` numbers the first axis. A .csv has the columns step, micro_batch, layer, rank,
+        expert and count; what it does not write is 0.
 
         Parameters
         ----------

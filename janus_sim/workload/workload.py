@@ -249,7 +249,7 @@ class Workload:
         padded = limit is not None and self.spec.pad
         sent = frozen(np.full(chosen.shape, limit)) if padded else useful
         fields = self._fields(step, micro_batch, layer, phase, group, plan, past)
-        return RoutedLayer(**fields, chosen=chosen, useful=useful, rows_sent=sent)
+        return RoutedLayer(**fields, chosen=chosen, useful=useful, rows_sent=sent, padded=padded)
 
     def gradient_bytes(self, layer: int) -> int:
         """Return the bytes of the gradients of one layer's dense parameters."""

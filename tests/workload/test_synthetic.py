@@ -125,7 +125,8 @@ def test_out_of_range(kind: str, changes: dict[str, Any], told: str) -> None:
 
 @given(
     st.sampled_from(["balanced", "uniform", "zipf", "dirichlet"]),
-    st.integers(1, 4), st.integers(0, 12), st.integers(1, 60), st.integers(1, 5), st.integers(0, 9), st.floats(0, 1),
+    st.integers(1, 4), st.integers(0, 12), st.integers(1, 60), st.integers(1, 5), st.integers(0, 9),
+    st.floats(0, 1),
 )  # fmt: skip
 def test_rows_add_up_and_no_token_picks_twice(
     kind: str, top_k: int, extra: int, tokens: int, ranks: int, seed: int, skew: float
