@@ -1,0 +1,224 @@
+"""The words of a GPU: what policies and steps are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from janus_sim.engine.collective import AllReduce, AllToAll
+from janus_sim.engine.fabric import Device, Traffic
+from janus_sim.engine.machine import Buffer, Machine, Slots
+from janus_sim.engine.place import Place
+from janus_sim.engine.time import Activity, All, Steps
+
+if TYPE_CHECKING:
+    from janus_sim.engine.cluster import Cluster
+    from janus_sim.workload.copies import Traffic as Sizes
+    from janus_sim.workload.kernel import Kernel
+
+G = TypeVar("G", bound="Gpu")
+
+
+class Shelf:
+    """Weight gradients of one pass: run beside it, or put off until a W pass takes them."""
+
+    def __init__(self, *, put_off: bool) -> None:
+        self.put_off = put_off
+        self.steps: list[Steps] = []
+        self.running: list[Activity] = []
+        self.blocks: list[tuple[int, list[Steps]]] = []
+
+    def close(self, layer: int) -> None:
+        """End the part that belongs to `layer`."""
+        self.blocks.append((layer, self.steps))
+        self.steps = []
+
+
+class Gpu:
+    """A light view on one GPU, at one place of the step.
+
+    Attributes
+    ----------
+    rank : int
+    place : Place
+    """
+
+    __slots__ = ("_cluster", "_shelf", "place", "rank")
+
+    def __init__(self, cluster: Cluster, rank: int, place: Place, shelf: Shelf) -> None:
+        self._cluster, self.rank, self.place, self._shelf = cluster, rank, place, shelf
+
+    # --- where I am ---
+
+    def at(self, place: Place, shelf: Shelf | None = None) -> Self:
+        """Return the view of the same GPU at another place."""
+        return type(self)(self._cluster, self.rank, place, shelf or self._shelf)
+
+    def within(self, **changes: object) -> Self:
+        """Return the view at this place with some fields changed, as `layer=3, phase="forward"`."""
+        return self.at(replace(self.place, **changes))  # type: ignore[arg-type]
+
+    def wearing(self, words: type[G]) -> G:
+        """Return the view with changed words: `words` is a subclass of Gpu that overrides some."""
+        return words(self._cluster, self.rank, self.place, self._shelf)
+
+    @property
+    def machine(self) -> Machine:
+        """The machine I stand in."""
+        return self._cluster.machine_of[self.rank]
+
+    @property
+    def switch(self) -> tuple[int, ...]:
+        """The ranks under my PCIe switch, myself included."""
+        return self._cluster.mates[self.rank]
+
+    def machine_of(self, rank: int) -> int:
+        """Return the machine in which another GPU stands."""
+        return self._cluster.machine_of[rank].index
+
+    def nic_of(self, rank: int) -> int:
+        """Return the index, in its machine, of the NIC that a GPU uses."""
+        return self._cluster.topology.gpus[rank].nic
+
+    @property
+    def machines(self) -> int:
+        """How many machines the cluster has."""
+        return len(self._cluster.machines)
+
+    @property
+    def domain(self) -> int:
+        """GPUs of the smallest machine: the ranks that can share what was fetched once."""
+        return min(len(machine.ranks) for machine in self._cluster.machines)
+
+    @property
+    def peers(self) -> Peers[Self]:
+        """All GPUs by rank, at the same place."""
+        return Peers(self)
+
+    @property
+    def gap(self) -> float:
+        """Seconds of host time between two one-expert tasks (a setting of the machine)."""
+        return self._cluster.host[self.rank].gap
+
+    # --- waiting ---
+
+    def start(self, steps: Steps) -> Activity:
+        """Run `steps` beside me, at once up to their first wait."""
+        return self._cluster.timeline.start(steps, "rank", self.rank, "at", self.place)
+
+    def all(self, parts: Iterable[Activity]) -> Activity:
+        """Over when all parts are."""
+        return All(self._cluster.timeline, parts)
+
+    def later(self, steps: Steps) -> Activity:
+        """Weight gradients: beside me in a whole backward, put off to the W pass where the schedule splits it.
+
+        Returns an activity that is over at once if they are put off, so that it may be waited for either way.
+        """
+        shelf = self._shelf
+        if shelf.put_off:
+            shelf.steps.append(steps)
+            return self.all([])
+        activity = self.start(steps)
+        shelf.running.append(activity)
+        return activity
+
+    # --- doing ---
+
+    def compute(
+        self, kernels: tuple[Kernel, ...], label: str, *, gap: float = 0.0, useful: float = 1.0
+    ) -> Activity:
+        """Run kernels back to back on my compute stream, first in, first out.
+
+        Parameters
+        ----------
+        kernels : tuple of Kernel
+        label : str
+        gap : float
+            Seconds of host time before the first.
+        useful : float
+            Part of the FLOPs that is not padding.
+        """
+        return self._cluster.computes[self.rank].compute(kernels, label, self.place, gap=gap, useful=useful)
+
+    def think(self, seconds: float, label: str = "think") -> Activity:
+        """Spend CPU time on the critical path."""
+        return self._cluster.think(self.rank, seconds, label, self.place)
+
+    def sync(self) -> Activity:
+        """Wait for the host to read something back (drop-less dispatch reads its counts)."""
+        return self.think(self._cluster.host[self.rank].sync, "host sync")
+
+    def pull(self, source: Device, size: int, label: str, *, priority: int = 0) -> Activity:
+        """Copy `size` bytes from a GPU or a host memory to me; takes no SMs."""
+        return self._transfer(source, self.rank, size, label, priority, self.rank)
+
+    def push(self, target: Device, size: int, label: str, *, priority: int = 0) -> Activity:
+        """Copy `size` bytes from me to a GPU or a host memory; takes no SMs."""
+        return self._transfer(self.rank, target, size, label, priority, self.rank)
+
+    def copy(self, source: Device, target: Device, size: int, label: str, *, priority: int = 0) -> Activity:
+        """Copy `size` bytes between two other devices, on behalf of my machine."""
+        return self._transfer(source, target, size, label, priority, -1)
+
+    def _transfer(
+        self, source: Device, target: Device, size: int, label: str, priority: int, rank: int
+    ) -> Activity:
+        return self._cluster.fabric.transfer(
+            source, target, size, self.place, label, rank=rank, machine=self.machine.index, priority=priority
+        )
+
+    def all_to_all(
+        self, sizes: Sizes, label: str, *, sms: int | None = None, stream: Hashable = ""
+    ) -> Activity:
+        """Exchange rows among `sizes.ranks`; over when my own sends and receives are."""
+        held = self._cluster.topology.communication.sms["all_to_all"] if sms is None else sms
+
+        def build(**about: object) -> AllToAll:
+            return AllToAll(sizes.bytes, sms=held, traffic="expert", **about)
+
+        collective = self._cluster.collective(self, "all_to_all", label, sizes.ranks, stream, build)
+        collective.check(sizes.bytes, self.rank)
+        return collective.call(self.rank)
+
+    def all_reduce(
+        self, members: tuple[int, ...], size: int, label: str, *,
+        traffic: Traffic = "expert", sms: int | None = None, stream: Hashable = "",
+    ) -> Activity:  # fmt: skip
+        """Sum a buffer of `size` bytes over `members`, who start together and end together."""
+        held = self._cluster.topology.communication.sms["all_reduce"] if sms is None else sms
+
+        def build(**about: object) -> AllReduce:
+            return AllReduce(size, sms=held, traffic=traffic, **about)
+
+        collective = self._cluster.collective(self, "all_reduce", label, members, stream, build)
+        collective.check(size, self.rank)
+        return collective.call(self.rank)
+
+    # --- room and order ---
+
+    def buffer(self, name: Hashable, credits: int = 0) -> Buffer:
+        """Return my buffer of that name; the first call says for how many things it has room."""
+        return self._cluster.buffer(self.rank, name, credits)
+
+    def slots(self, name: Hashable, count: int) -> Slots:
+        """Return my slots of that name: at most `count` things at a time."""
+        return self.machine.slots((self.rank, name), count)
+
+    def first(self, key: Hashable) -> bool:
+        """True for the first time in this step that I ask for `key`."""
+        return self.machine.complete(("first", self.rank, key), 1)
+
+
+class Peers(Generic[G]):
+    """`gpu.peers[rank]`: the views of other GPUs at the same place."""
+
+    __slots__ = ("_gpu",)
+
+    def __init__(self, gpu: G) -> None:
+        self._gpu = gpu
+
+    def __getitem__(self, rank: int) -> G:
+        gpu = self._gpu
+        return type(gpu)(gpu._cluster, rank, gpu.place, gpu._shelf)

@@ -1,0 +1,158 @@
+"""What the GPUs of one machine share: work done once for all of them, and parts handed in until the last is there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+
+from janus_sim.engine.fabric import Device
+from janus_sim.engine.time import Activity, Steps, Timeline
+
+
+class Machine:
+    """One machine while it runs; its tables are dropped at the end of a step.
+
+    Parameters
+    ----------
+    index : int
+    ranks : tuple of int
+        Its GPUs.
+    """
+
+    def __init__(self, timeline: Timeline, index: int, ranks: tuple[int, ...]) -> None:
+        self.timeline, self.index, self.ranks = timeline, index, ranks
+        self._once: dict[Hashable, Activity] = {}
+        self._parts: dict[Hashable, int] = {}
+        self._slots: dict[Hashable, Slots] = {}
+
+    @property
+    def host(self) -> Device:
+        """The memory of the machine, as a device to copy from or to."""
+        return ("host", self.index)
+
+    def once(self, key: Hashable, steps: Steps) -> Activity:
+        """Run `steps` for whoever asks first; the others wait for the same (the cache manager merging requests)."""
+        if key not in self._once:
+            self._once[key] = self.timeline.start(steps, "machine", self.index, "once", key)
+        return self._once[key]
+
+    def complete(self, key: Hashable, among: int | Collection[int]) -> bool:
+        """Hand in one part of `among` parts; True for the last, who then does what is to be done with the whole."""
+        parts = self._parts.get(key, 0) + 1
+        self._parts[key] = parts
+        return parts == (among if isinstance(among, int) else len(among))
+
+    def slots(self, name: Hashable, count: int) -> Slots:
+        """Return the `count` slots of that name: at most so many things at a time, first come, first served."""
+        if name not in self._slots:
+            self._slots[name] = Slots(self.timeline, count, "machine", self.index, name)
+        return self._slots[name]
+
+    def clear(self) -> None:
+        """Forget what was done once and handed in (the end of a step)."""
+        self._once.clear()
+        self._parts.clear()
+
+
+class Slots:
+    """At most so many at a time; who waits is served in order of asking.
+
+    Examples
+    --------
+    >>> timeline = Timeline()
+    >>> slots = Slots(timeline, 1, "demo")
+    >>> slots.take().done, slots.take().done
+    (True, False)
+    """
+
+    def __init__(self, timeline: Timeline, count: int, *name: object) -> None:
+        self.timeline, self.free, self.name = timeline, count, name
+        self._waiting: list[Activity] = []
+
+    def take(self) -> Activity:
+        """Take a slot; over when there is one."""
+        activity = Activity(self.timeline, "a slot of", *self.name)
+        if self.free:
+            self.free -= 1
+            activity.finish(self.timeline.why)
+        else:
+            self._waiting.append(activity)
+        return activity
+
+    def give(self) -> None:
+        """Give a slot back."""
+        if self._waiting:
+            self._waiting.pop(0).finish(self.timeline.why)
+        else:
+            self.free += 1
+
+
+class Buffer:
+    """Reserved room for fetched things: a credit each, given back when the last holder lets go.
+
+    Parameters
+    ----------
+    credits : int
+        How many things fit at a time.
+
+    Examples
+    --------
+    >>> timeline = Timeline()
+    >>> buffer = Buffer(timeline, 1, "rank 0")
+    >>> buffer.reserve().done
+    True
+    >>> waits = buffer.reserve()
+    >>> buffer.arrived("expert 3", holders=2)
+    >>> buffer.arrival("expert 3").done
+    True
+    >>> buffer.release("expert 3"); waits.done
+    False
+    >>> buffer.release("expert 3"); waits.done
+    True
+    """
+
+    def __init__(self, timeline: Timeline, credits: int, *name: object) -> None:
+        self.timeline, self.credits, self.name = timeline, credits, name
+        self._slots = Slots(timeline, credits, "credit", *name)
+        self._arrivals: dict[Hashable, Activity] = {}
+        self._holders: dict[Hashable, int] = {}
+
+    @property
+    def full(self) -> int:
+        """Credits that are out."""
+        return self.credits - self._slots.free
+
+    def reserve(self) -> Activity:
+        """Take a credit; over when there is one."""
+        return self._slots.take()
+
+    def arrived(self, key: Hashable, holders: int = 1) -> None:
+        """Say that `key` is here, and how many will let go of it."""
+        self._holders[key] = holders
+        arrival = self.arrival(key)
+        if not arrival.done:
+            arrival.finish(self.timeline.why)
+
+    def arrival(self, key: Hashable) -> Activity:
+        """Return what is over when `key` is here."""
+        if key not in self._arrivals:
+            self._arrivals[key] = Activity(self.timeline, "arrival of", key, "at", *self.name)
+        return self._arrivals[key]
+
+    def release(self, key: Hashable, keep: bool = False) -> None:
+        """Let go of `key`; the last holder gives its credit back.
+
+        With `keep`, the thing has moved to memory outside the buffer: it stays arrived, and letting go of it again
+        does nothing.
+        """
+        if keep and key not in self._holders:
+            return
+        self._holders[key] -= 1
+        if not self._holders[key]:
+            del self._holders[key]
+            if not keep:
+                del self._arrivals[key]
+            self._slots.give()
+
+    def clear(self) -> None:
+        """Forget what was kept (the end of a step)."""
+        self._arrivals.clear()

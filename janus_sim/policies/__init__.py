@@ -1,0 +1,29 @@
+"""Policies: how tokens and experts meet in one MoE layer, on one GPU."""
+
+from __future__ import annotations
+
+from janus_sim.policies.base import Outcome, Policy
+from janus_sim.policies.data_centric import DataCentric
+from janus_sim.policies.expert_centric import ExpertCentric
+from janus_sim.policies.janus import Janus
+from janus_sim.policies.modifier import Modifier
+from janus_sim.policies.pipelined import Pipelined
+
+#: Every policy by the name that files use.
+POLICIES: dict[str, type[Policy]] = {
+    "expert_centric": ExpertCentric,
+    "data_centric": DataCentric,
+    "janus": Janus,
+    "pipelined": Pipelined,
+}
+
+__all__ = [
+    "POLICIES",
+    "DataCentric",
+    "ExpertCentric",
+    "Janus",
+    "Modifier",
+    "Outcome",
+    "Pipelined",
+    "Policy",
+]

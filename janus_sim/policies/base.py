@@ -1,0 +1,108 @@
+"""The protocol: how tokens and experts meet in one MoE layer, on one GPU."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from janus_sim.engine.gpu import Gpu
+from janus_sim.engine.time import Steps
+from janus_sim.workload.layer import MoELayer, Plan, RoutedLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a trial gave.
+
+    Attributes
+    ----------
+    step : float
+        Seconds of the whole step.
+    """
+
+    step: float
+
+
+class Policy(ABC):
+    """How tokens and experts meet; a subclass is a frozen dataclass whose fields are its knobs.
+
+    Only `forward` and `backward` must be written. What a method may know is the type of its argument: a `MoELayer` has
+    shapes, homes and the past, a `RoutedLayer` this micro-batch's counts.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Local(Policy):
+    ...     '''Pretend that every expert is everywhere.'''
+    ...
+    ...     def forward(self, gpu, layer):
+    ...         for expert in range(layer.experts):
+    ...             yield gpu.compute(layer.kernel(expert, layer.rows(gpu.rank, expert)), f"expert {expert}")
+    ...     def backward(self, gpu, layer):
+    ...         for expert in range(layer.experts):
+    ...             yield gpu.compute(layer.input_gradient(expert, layer.rows(gpu.rank, expert)), f"expert {expert}")
+    >>> Local().paradigm(None, 8)
+    'Local'
+    """
+
+    def trials(self, layers: Sequence[MoELayer]) -> Mapping[Hashable, Policy]:
+        """Return which variants to try for one step each, on balanced routing, before training; none by default.
+
+        Parameters
+        ----------
+        layers : sequence of MoELayer
+            The MoE layers of the model, one visit each.
+        """
+        return {}
+
+    def settle(self, outcomes: Mapping[Hashable, Outcome]) -> Policy:
+        """Return what to make of the outcomes of the trials; it may ask for trials again."""
+        return self
+
+    def plan(self, layers: Sequence[MoELayer], plan: Plan) -> Plan:
+        """Return where experts live in the next step, from the past alone (`layer.past`)."""
+        return plan
+
+    def words(self, gpu: Gpu) -> Gpu:
+        """Return the GPU with changed words (`gpu.wearing`)."""
+        return gpu
+
+    def move(self, gpu: Gpu, old: Sequence[MoELayer], new: Sequence[MoELayer]) -> Steps:
+        """Bring experts to their new homes, at the beginning of a step whose plan changed."""
+        yield from ()
+
+    def beside(self, gpu: Gpu, visits: Sequence[MoELayer]) -> Steps:
+        """Run beside the whole step: prefetch. `visits` is every visit to come, in the order of the schedule."""
+        yield from ()
+
+    @abstractmethod
+    def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
+        """Run the experts of the layer forward."""
+
+    @abstractmethod
+    def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
+        """Run the experts of the layer backward; the gradients of the weights end at the experts' homes."""
+
+    def gradients(self, gpu: Gpu, layer: MoELayer, replicas: tuple[int, ...]) -> Steps:
+        """Sum the gradients of my experts over their replicas, once a step."""
+        if len(replicas) > 1:
+            size = layer.gradient_bytes * len(layer.experts_of(gpu.rank))
+            yield gpu.all_reduce(replicas, size, "expert gradients")
+
+    def chunked(self, layer: MoELayer, domain: int) -> bool:
+        """Return whether the rows of the layer may be cut into chunks that run beside each other."""
+        return True
+
+    def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+        """Return bytes on the GPU `rank` beyond weights and activations, by component; `layers` are one step's."""
+        return {}
+
+    def host_memory(self, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+        """Return bytes in the memory of the machine with those ranks, by component."""
+        return {}
+
+    def paradigm(self, layer: MoELayer, domain: int) -> str:
+        """Return the paradigm that serves a layer, for the table of layers; `domain`: GPUs of the smallest machine."""
+        return type(self).__name__

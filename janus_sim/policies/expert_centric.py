@@ -1,0 +1,56 @@
+"""Expert-centric: experts stay at home and tokens travel by All-to-All (GShard, DeepSpeed-MoE, Tutel)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from janus_sim.engine.gpu import Gpu
+from janus_sim.engine.time import Activity, Steps
+from janus_sim.policies.base import Policy
+from janus_sim.workload.layer import MoELayer, RoutedLayer
+
+
+@dataclass(frozen=True)
+class ExpertCentric(Policy):
+    """Tokens travel: All-to-All out, run the experts that live here, All-to-All back.
+
+    Every All-to-All is waited for, and so are the weight gradients before the last one of a layer: overlapping them
+    is another system's idea (Lancet), not part of the baseline.
+    """
+
+    def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
+        """Dispatch, experts, combine."""
+        if layer.rows_sent is layer.useful:  # the counts must be read back
+            yield gpu.sync()
+        yield gpu.all_to_all(layer.dispatch, "dispatch")
+        for expert, rows in layer.mine(gpu.rank):
+            useful = layer.kept(expert) / rows
+            yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}", useful=useful)
+        yield gpu.all_to_all(layer.combine, "combine")
+
+    def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
+        """Both All-to-Alls the other way, the experts' gradients in between."""
+        yield gpu.all_to_all(layer.combine.T, "combine backward")
+        weights: list[Activity] = []
+        for expert, rows in layer.mine(gpu.rank):
+            useful = layer.kept(expert) / rows
+            yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input", useful=useful)
+            weights.append(gpu.later(self._weights(gpu, layer, expert, rows, useful)))
+        yield gpu.all(weights)
+        yield gpu.all_to_all(layer.dispatch.T, "dispatch backward")
+
+    def _weights(self, gpu: Gpu, layer: RoutedLayer, expert: int, rows: int, useful: float) -> Steps:
+        yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {expert} weights", useful=useful)
+
+    def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+        """Rows that were sent and rows that arrived, kept for backward in every layer."""
+        rows = 0
+        for layer in layers:
+            arrived = sum(rows for _, rows in layer.mine(rank))
+            rows += (arrived + int(layer.rows_sent[layer.group.index(rank)].sum())) * layer.hidden
+        return {"dispatch buffers": int(rows * (layers[0].dispatch_width if layers else 0))}
+
+    def paradigm(self, layer: MoELayer, domain: int) -> str:
+        """Expert-centric in every layer."""
+        return "expert_centric"
