@@ -74,5 +74,6 @@ def _moved(block: Block, old: list[tuple[int, int]], new: list[tuple[int, int]])
     """Renumber the links of a block from one pair of machines to another."""
     moved = block.copy()
     for (begin, count), (to, _) in zip(old, new, strict=True):
-        moved[(block >= begin) & (block < begin + count)] += np.int32(to - begin)
+        mine = (block >= begin) & (block < begin + count)
+        moved[mine] = block[mine] + np.int32(to - begin)
     return moved
