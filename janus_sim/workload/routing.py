@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,19 @@ from janus_sim.workload.layout import Layout
 from janus_sim.workload.spec import RoutingSpec, WorkloadSpec
 from janus_sim.workload.synthetic import SyntheticRouting
 from janus_sim.workload.trace import Routing, RoutingTrace
+
+
+def capacity(factor: float, top_k: int, tokens: int, experts: int) -> int:
+    """Return the rows that one rank may send to one expert, ceil(factor k T / E).
+
+    The factor is read as the decimal number that was written, so that 1.2 x 5 / 6 is 1 and not 2.
+
+    Examples
+    --------
+    >>> capacity(1.0, top_k=2, tokens=8, experts=4), capacity(1.2, top_k=1, tokens=5, experts=6)
+    (4, 1)
+    """
+    return math.ceil(Fraction(str(factor)) * top_k * tokens / experts)
 
 
 def routing_of(spec: WorkloadSpec, layout: Layout, seed: int, where: str, beside: Path | None) -> Routing:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -17,23 +15,10 @@ from janus_sim.workload.copies import Ints, Plan, frozen
 from janus_sim.workload.layer import RoutedLayer
 from janus_sim.workload.layout import Layout
 from janus_sim.workload.model import ModelKernels
-from janus_sim.workload.routing import routing_of, synthetic
+from janus_sim.workload.routing import capacity, routing_of, synthetic
 from janus_sim.workload.spec import RoutingSpec, WorkloadSpec
 from janus_sim.workload.trace import Routing
 from janus_sim.workload.visit import MoELayer
-
-
-def capacity(factor: float, top_k: int, tokens: int, experts: int) -> int:
-    """Return the rows that one rank may send to one expert, ceil(factor k T / E).
-
-    The factor is read as the decimal number that was written, so that 1.2 x 5 / 6 is 1 and not 2.
-
-    Examples
-    --------
-    >>> capacity(1.0, top_k=2, tokens=8, experts=4), capacity(1.2, top_k=1, tokens=5, experts=6)
-    (4, 1)
-    """
-    return math.ceil(Fraction(str(factor)) * top_k * tokens / experts)
 
 
 @dataclass(frozen=True, eq=False)
