@@ -22,14 +22,6 @@ from janus_sim.files import (
 from janus_sim.scenario.changes import AXES, changed, policies_as_mapping
 from janus_sim.scenario.scenario import Scenario, Written
 
-AXES = (
-    "topology",
-    "workload",
-    "policies",
-    "schedule",
-    "seed",
-    "steps",
-)  #: where the path of an axis may begin
 Columns = dict[str, tuple[Any, ...]]
 
 

@@ -16,6 +16,7 @@ from janus_sim.files import digest, nearest
 
 _REFERENCE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 _loaded: dict[str, tuple[Path, str]] = {}  # modules imported here: their file and the digest of its bytes
+_mine: set[str] = set()  # the same, and the folders that they lie in as packages
 
 
 def load_class(reference: str, folders: Sequence[Path], where: str = "") -> type:
@@ -58,7 +59,7 @@ def sources(reference: str, folders: Sequence[Path]) -> dict[str, str]:
 
 
 def _module(name: str, folders: Sequence[Path], where: str) -> ModuleType:
-    path = _file(name, folders)
+    path = None if name.partition(".")[0] == "janus_sim" else _file(name, folders)
     if path is None:
         return importlib.import_module(name)
     known = _loaded.get(name)
@@ -91,8 +92,9 @@ def _unchanged() -> bool:
 
 
 def _forget() -> None:
-    for name in _loaded:
+    for name in _mine:
         sys.modules.pop(name, None)
+    _mine.clear()
     _loaded.clear()
 
 
@@ -111,7 +113,6 @@ class _Finder(MetaPathFinder):
     def __init__(self, wanted: str, folders: Sequence[Path]) -> None:
         self.wanted = wanted
         self.folders = [str(folder) for folder in folders]
-        self.mine: set[str] = set()
 
     def find_spec(
         self,
@@ -121,11 +122,11 @@ class _Finder(MetaPathFinder):
     ) -> ModuleSpec | None:
         parent = fullname.rpartition(".")[0]
         top = fullname.partition(".")[0]
-        if (parent and parent not in self.mine) or top in sys.stdlib_module_names or top == "janus_sim":
+        if (parent and parent not in _mine) or top in sys.stdlib_module_names or top == "janus_sim":
             return None
         for entry in path or self.folders:
             spec = FileFinder(entry, (_Source, [".py"])).find_spec(fullname)
             if spec is not None and (spec.loader is not None or f"{self.wanted}.".startswith(f"{fullname}.")):
-                self.mine.add(fullname)
+                _mine.add(fullname)
                 return spec
         return None

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files import join, knobs, nearest, show, validate
@@ -165,7 +165,7 @@ def _fields(cls: type, where: str) -> dict[str, tuple[Any, Any, str]]:
     return {
         field.name: (hints[field.name], _default(field), str(field.metadata.get("unit", "")))
         for field in dataclasses.fields(cls)
-        if field.init
+        if field.init and not field.name.startswith("_")
     }
 
 
@@ -176,4 +176,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401
 
 
 def _is_plug(hint: object, base: type) -> bool:
-    return isinstance(hint, type) and issubclass(hint, base)
+    """Say whether a knob is a policy itself, or may be one."""
+    return (isinstance(hint, type) and issubclass(hint, base)) or any(
+        _is_plug(p, base) for p in get_args(hint)
+    )

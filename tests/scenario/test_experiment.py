@@ -1,0 +1,174 @@
+"""From a file to its scenarios: grids, overrides, and every mistake at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from janus_sim.errors import InputError
+from janus_sim.scenario import Experiment
+from janus_sim.scenario.changes import changed
+from janus_sim.scenario.scenario import Scenario
+
+TEXT = """
+topology: two_gpus
+workload: moe_gpt
+baseline: expert_centric
+policies:
+  expert_centric: {}
+  data_centric: {credits: layer}
+  patient: {type: pipelined, chunks: 2, inner: {janus: {}}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "x.yaml"
+    path.write_text(TEXT)
+    return path
+
+
+def add(file: Path, text: str) -> Path:
+    file.write_text(TEXT + text)
+    return file
+
+
+def refusal(file: Path, *changes: str) -> str:
+    with pytest.raises(InputError) as caught:
+        Experiment.load(file, changes).scenarios()
+    return str(caught.value)
+
+
+def names(file: Path, *changes: str) -> list[str]:
+    return [scenario.name for scenario in Experiment.load(file, changes).scenarios()]
+
+
+def test_without_axes_there_is_one_run_a_policy(file: Path) -> None:
+    scenarios = Experiment.load(file).scenarios()
+    assert [scenario.label for scenario in scenarios] == ["expert_centric", "data_centric", "patient"]
+    assert scenarios[0].baseline
+    assert scenarios[2].policy == {"type": "pipelined", "chunks": 2, "inner": {"janus": {}}}
+
+
+def test_axes_multiply_and_zipped_ones_move_together(file: Path) -> None:
+    add(
+        file,
+        "vary: {workload.micro_batch_size: [1, 2]}\nzip: {seed: [3, 4], workload.precision: [fp16, tf32]}\n",
+    )
+    scenarios = Experiment.load(file, ["policies=expert_centric"]).scenarios()
+    points = [(s.seed, s.workload["precision"], s.workload["micro_batch_size"]) for s in scenarios]  # type: ignore[index]
+    assert points == [(3, "fp16", 1), (3, "fp16", 2), (4, "tf32", 1), (4, "tf32", 2)]
+    assert scenarios[0].name == "expert_centric seed=3 precision=fp16 micro_batch_size=1"
+    assert scenarios[0].workload == {"base": "moe_gpt", "precision": "fp16", "micro_batch_size": 1}
+
+
+def test_a_knob_of_one_policy_does_not_repeat_the_others(file: Path) -> None:
+    assert names(file, "policies.data_centric.credits=4,8") == [
+        "expert_centric",
+        "data_centric credits=4",
+        "patient",
+        "data_centric credits=8",
+    ]
+
+
+def test_the_point_holds_the_axes_without_a_column(file: Path) -> None:
+    scenario = Experiment.load(
+        file, ["workload.micro_batch_size=1,2", "topology.machine.nics.count=1,2"]
+    ).scenarios()[0]
+    assert scenario.point == {"topology.machine.nics.count": 1}
+
+
+def test_changes_set_values_axes_and_policies(file: Path) -> None:
+    experiment = Experiment.load(
+        file, ["seed=7", "policies=janus,patient", "topology={base: a100, machines: 4}"]
+    )
+    assert experiment.seed == 7
+    assert experiment.topology == {"base": "a100", "machines": 4}
+    assert experiment.policies["janus"] == {}
+    assert experiment.policies["patient"] == {"type": "pipelined", "chunks": 2, "inner": {"janus": {}}}
+
+
+def test_a_change_takes_the_place_of_an_axis() -> None:
+    data = {"vary": {"seed": (1, 2)}, "zip": ({"steps": (1, 2), "workload": ("a", "b")},)}
+    assert changed(data, ["seed=5", "steps=3"]) == {
+        "vary": {}, "zip": ({"workload": ("a", "b")},), "seed": 5, "steps": 3,
+    }  # fmt: skip
+
+
+def test_commas_in_brackets_are_not_axes() -> None:
+    assert changed({}, ["workload.model.experts=[1, 2]", "name='a,b'"]) == {
+        "workload": {"model": {"experts": (1, 2)}},
+        "name": "a,b",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("topolgy: x\n", 'topolgy  unknown; did you mean "topology"?'),
+        ("seed: -1\n", "seed"),
+        ("seed: 1.5\n", "1.5 is wrong"),
+        ("steps: 0\n", "steps"),
+        ("vary: {workload.micro_batch_size: 4}\n", "4 is no list of values"),
+        ("vary: {workload.micro_batch_size: []}\n", "no list of values"),
+        ("vary: {wrkload.micro_batch_size: [4]}\n", 'leads nowhere; did you mean "workload"?'),
+        ("vary: {seed: [1]}\nzip: {seed: [1]}\n", "is an axis twice"),
+        ("zip: {seed: [1, 2], steps: [1]}\n", "write as many in each"),
+        ("zip: 4\n", "no mapping"),
+        ("vary: {seed: [1, x]}\n", "whole number"),
+        ("vary: {topology: [4]}\n", "no name"),
+        ("vary: {policies.jnus.by: [traffic]}\n", "no policy"),
+        ("vary: {policies.data_centric: [{}]}\n", "whole policy"),
+        ("vary: {topology.machine.0: [1]}\nname: {a: 1}\n", "name"),
+        ("folders: [x]\n", "unknown"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_told(file: Path, text: str, said: str) -> None:
+    message = refusal(add(file, text))
+    assert said in message
+    assert message.startswith(f"{file}:")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("seed", "write key=value"),
+        ("=3", "write key=value"),
+        ("sede=3", "did you mean"),
+        ("seed=[1", "is not YAML"),
+        ("baseline=nobody", "no policy"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_is_told(file: Path, change: str, said: str) -> None:
+    assert said in refusal(file, change)
+
+
+def test_a_huge_grid_is_refused_before_it_is_made(file: Path) -> None:
+    numbers = ", ".join(map(str, range(200)))
+    axes = ", ".join(f"workload.{axis}: [{numbers}]" for axis in "abcdef")
+    assert "write a grid of 10,000 at most" in refusal(add(file, f"vary: {{{axes}}}\n"))
+
+
+def test_equal_scenarios_have_equal_hashes_and_keys(file: Path) -> None:
+    first, again = (Experiment.load(file).scenarios()[0] for _ in range(2))
+    assert first == again
+    assert hash(first) == hash(again)
+    assert first.key() == again.key()
+    assert first.key() != first.change(seed=1).key()
+
+
+def test_a_preset_and_python_make_the_same_scenario() -> None:
+    scenario = Scenario(topology="two_gpus", workload="moe_gpt", policy="janus")  # type: ignore[arg-type]
+    assert (scenario.label, scenario.topology_name, scenario.policy) == (
+        "janus",
+        "two_gpus",
+        {"type": "janus"},
+    )
+
+
+def test_a_missing_file_names_the_nearest_preset() -> None:
+    with pytest.raises(InputError, match='no preset "quickstrt" in experiments; did you mean "quickstart"'):
+        Experiment.load("quickstrt")
+    with pytest.raises(InputError, match="no such file"):
+        Experiment.load("nowhere/x.yaml")
