@@ -44,8 +44,9 @@ def parameters(workload: Workload, rank: int, plan: Plan | None = None) -> tuple
 def attention_bytes(workload: Workload) -> int:
     """Return what the attention of one layer keeps for its backward, without the norm before it [bytes].
 
-    Projections of queries, keys and values (latents too); the scores after softmax and, with dropout, after it and
-    a mask of a byte an element, or, for flash attention, one number in single precision a row and head; the output.
+    Projections of queries, keys and values (latents too); the scores after softmax and, with dropout, after it
+    and a mask of a byte an element, or, for flash attention, a number in single precision a row and head; the
+    output.
     """
     attention, element, tokens = workload.kernels.attention, workload.spec.element, workload.tokens
     repeated = workload.spec.kernels == "eager" and not attention.flash
@@ -62,7 +63,7 @@ def attention_bytes(workload: Workload) -> int:
 def inner_elements(spec: WorkloadSpec, width: int, rows: int) -> int:
     """Return the elements that a feed-forward network keeps between its matrices for its backward.
 
-    Two matrices: before and after the activation. SwiGLU: both products and the gated one, and eager also SiLU's.
+    Two matrices: before and after the activation. SwiGLU: both products and the gated one; eager, SiLU's too.
 
     Examples
     --------
@@ -76,8 +77,8 @@ def inner_elements(spec: WorkloadSpec, width: int, rows: int) -> int:
 def layer_bytes(workload: Workload, layer: int) -> int:
     """Return what one layer keeps for its backward on every rank, the rows at its experts apart [bytes].
 
-    Input and output of two norms (the stream of residuals is one of them), attention, two masks of dropout, and the
-    dense network, or gate, shared and residual experts.
+    Input and output of two norms (the stream of residuals is one of them), attention, two masks of dropout, and
+    the dense network, or gate, shared and residual experts.
     """
     spec, model, tokens = workload.spec, workload.spec.model, workload.tokens
     activation = tokens * model.hidden
@@ -96,26 +97,41 @@ def layer_bytes(workload: Workload, layer: int) -> int:
 def expert_bytes(layer: RoutedLayer, rank: int, spec: WorkloadSpec, stays: bool) -> int:
     """Return what the experts that run on `rank` keep for their backward [bytes].
 
-    Where tokens stay, of the rank's own kept rows: input, inside and output. Where they travel, of the rows that
-    arrive, the inside alone: what arrived and what came back is in the dispatch buffers, which the policy reports.
+    Where tokens stay, of its own kept rows: input, inside and output. Where they travel, of the rows that
+    arrive, the inside alone: what arrived and what came back is in the dispatch buffers that a policy reports.
     """
-    rows = layer.own_rows(rank) if stays else sum(rows for _, rows in layer.mine(rank))
+    rows = _rows(layer, rank, stays)
     ends = 2 * rows * layer.hidden if stays else 0
     return spec.element * (inner_elements(spec, spec.model.width_of_expert, rows) + ends)
+
+
+def _rows(layer: RoutedLayer, rank: int, stays: bool) -> int:
+    return layer.own_rows(rank) if stays else sum(rows for _, rows in layer.mine(rank))
 
 
 def logits_bytes(workload: Workload) -> int:
     """Return the peak of the loss head: fused, gradients overwrite the logits [bytes].
 
-    Eager, the logits, their log-softmax, its gradient and the loss's, the three in single precision, live at once.
+    Eager, the logits, and in single precision their log-softmax, its gradient and the loss's live at once.
     """
     spec, ends = workload.spec, workload.kernels.ends
     width = spec.element + (3 * SINGLE if spec.kernels == "eager" else 0)
     return ends.loss_tokens * ends.vocabulary * width
 
 
+def transient_bytes(workload: Workload, rows: int) -> int:
+    """Return the widest pair of gradients in a layer's backward, at most `rows` rows at its experts [bytes].
+
+    Into and out of the activation of a feed-forward network, or, unless attention is flash, of the scores.
+    """
+    spec, attention = workload.spec, workload.kernels.attention
+    pairs = [workload.tokens * spec.model.ffn.width, rows * spec.model.width_of_expert]
+    pairs += [] if attention.flash else [attention.scores]
+    return 2 * spec.element * max(pairs)
+
+
 def ends_bytes(workload: Workload) -> int:
-    """Return what embedding and loss head keep beside the logits: the mask of dropout, the last norm, loss rows."""
+    """Return what the ends keep beside the logits: mask of dropout, last norm, rows with a loss [bytes]."""
     spec, ends = workload.spec, workload.kernels.ends
     activation = workload.tokens * spec.model.hidden
     taken = ends.loss_tokens * spec.model.hidden if ends.loss_tokens != workload.tokens else 0
@@ -133,8 +149,8 @@ def ledger(
 ) -> Mapping[str, int]:
     """Return the peak bytes on the GPU of a rank by component; what a policy needs beside is `Policy.memory`.
 
-    Not in it: workspaces, fragments of the allocator, gradients of activations (a layer's are gone before the
-    logits', which are larger, are made).
+    Gradients of activations use the room of the logits, and count as far as they need more. Not in it:
+    workspaces and fragments of the allocator.
 
     Parameters
     ----------
@@ -150,8 +166,8 @@ def ledger(
     Examples
     --------
     >>> workload = Workload.load("moe_gpt", world=32)
-    >>> list(ledger(workload, rank=0))
-    ['weights', 'gradients', 'optimizer', 'activations', 'expert activations', 'logits']
+    >>> [name for name, size in ledger(workload, rank=0).items() if size]
+    ['weights', 'gradients', 'optimizer', 'activations', 'logits']
     """
     spec = workload.spec
     dense, experts = parameters(workload, rank, plan)
@@ -166,6 +182,8 @@ def ledger(
     for layer in layers:
         size = expert_bytes(layer, rank, spec, stays(layer))
         visits.setdefault((layer.step, layer.micro_batch), []).append(size)
+    most = max((_rows(layer, rank, stays(layer)) for layer in layers), default=0)
+    logits = logits_bytes(workload)
     again = spec.recompute == "full"
     stream = len(every) * workload.tokens * spec.model.hidden * spec.element
     kept = stream * in_flight + max(every) if again else sum(every) * in_flight
@@ -176,5 +194,6 @@ def ledger(
         "optimizer": state * -(-dense // shards) + state * -(-experts // expert_shards),
         "activations": kept + ends_bytes(workload) * in_flight,
         "expert activations": rows * (1 if again else in_flight),
-        "logits": logits_bytes(workload),
+        "logits": logits,
+        "activation gradients": max(0, transient_bytes(workload, most) - logits),
     }
