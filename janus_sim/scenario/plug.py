@@ -111,6 +111,8 @@ def _plug(
     try:
         checked = validate(knobs(name, loose), written, where)
         values |= {key: getattr(checked, key) for key in written if key not in plugs}
+        names = {_name(field): field.name for field in dataclasses.fields(cls)} if fields else {}  # type: ignore[arg-type]
+        values = {names[key]: value for key, value in values.items()}
     except InputError as error:
         mistakes += error.mistakes
     if mistakes:
@@ -163,10 +165,15 @@ def _fields(cls: type, where: str) -> dict[str, tuple[Any, Any, str]]:
             Mistake(where, f"an annotation of {cls.__name__} cannot be read: {error}")
         ) from error
     return {
-        field.name: (hints[field.name], _default(field), str(field.metadata.get("unit", "")))
+        _name(field): (hints[field.name], _default(field), str(field.metadata.get("unit", "")))
         for field in dataclasses.fields(cls)
         if field.init and not field.name.startswith("_")
     }
+
+
+def _name(field: dataclasses.Field[Any]) -> str:
+    """Give the name of a knob in a file: that of the field, or another where a method has it already."""
+    return str(field.metadata.get("name", field.name))
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401
@@ -177,6 +184,5 @@ def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401
 
 def _is_plug(hint: object, base: type) -> bool:
     """Say whether a knob is a policy itself, or may be one."""
-    return (isinstance(hint, type) and issubclass(hint, base)) or any(
-        _is_plug(p, base) for p in get_args(hint)
-    )
+    inside = any(_is_plug(part, base) for part in get_args(hint))
+    return inside or (isinstance(hint, type) and issubclass(hint, base))
