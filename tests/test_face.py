@@ -8,8 +8,8 @@ import sys
 import janus_sim
 
 FACE = """
-    simulate sweep open_results Scenario Experiment Result Topology Workload RoutingTrace Policy Modifier POLICIES
-    Schedule SCHEDULES Pass Plan Outcome Copies MoELayer RoutedLayer Gpu Steps JanusSimError
+    simulate sweep open_results Scenario Experiment Result Topology Workload RoutingTrace Policy Modifier
+    POLICIES Schedule SCHEDULES Pass Plan Outcome Copies MoELayer RoutedLayer Gpu Steps JanusSimError
 """.split()  # noqa: SIM905
 
 

@@ -47,6 +47,8 @@ def test_a_name_a_type_and_a_nested_mapping_are_all_read() -> None:
     pipelined = policy_from({"type": "pipelined", "chunks": 4, "inner": {"janus": {}}})
     assert pipelined == POLICIES["pipelined"](chunks=4, inner=POLICIES["janus"]())  # type: ignore[call-arg]
     assert policy_from({"type": "pipelined", "inner": "janus"}).inner == POLICIES["janus"]()  # type: ignore[attr-defined]
+    refetch = policy_from({"type": "data_centric", "backward": "refetch", "credits": 4})
+    assert refetch == POLICIES["data_centric"](backward_from="refetch", credits=4)  # type: ignore[call-arg]
     assert type(schedule_from("sequential")).__name__ == "Sequential"
 
 
@@ -131,8 +133,9 @@ def test_the_first_folder_wins_and_another_folder_is_another_module(tmp_path: Pa
         ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
         ("class Lazy: pass", "subclass of Policy"),
         ("class Lazy(POLICIES['janus']):\n    patience: float = 1.0", "@dataclass(frozen=True)"),
+        ("@dataclass\nclass Lazy(POLICIES['janus']):\n    patience: float = 1.0", "TypeError"),
         (
-            "@dataclass(frozen=True)\nclass Lazy(POLICIES['janus']):\n    patience: Nothing = 1.0",
+            "@dataclass(frozen=True)\nclass Lazy(POLICIES['janus']):\n    wait: Nothing = 1.0",
             "cannot be read",
         ),
     ],
