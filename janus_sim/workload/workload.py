@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -41,6 +41,7 @@ class Workload:
     kernels: ModelKernels
     trace: Routing
     where: str = ""
+    _finished: dict[tuple[int, int, int], Ints] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def load(
@@ -154,10 +155,16 @@ class Workload:
 
     def past(self, step: int, layer: int, group: int) -> Ints:
         """Return the counts of the steps before `step`, (step, n, experts), micro-batches added up."""
-        shape = (0, self.layout.ep, self.experts[self.moe_index(layer)])
-        batches = range(self.micro_batches)
-        sums = [sum(self.chosen(s, b, layer, group) for b in batches) for s in range(step)]
-        return frozen(np.array(sums, dtype=np.int64).reshape(-1, *shape[1:]))
+        sums = [self._step_counts(before, layer, group) for before in range(step)]
+        shape = (len(sums), self.layout.ep, self.experts[self.moe_index(layer)])
+        return frozen(np.array(sums, dtype=np.int64).reshape(shape))
+
+    def _step_counts(self, step: int, layer: int, group: int) -> Ints:
+        key = (step, layer, group)
+        if key not in self._finished:
+            batches = range(self.micro_batches)
+            self._finished[key] = np.sum([self.chosen(step, one, layer, group) for one in batches], axis=0)
+        return self._finished[key]
 
     def _fields(
         self, step: int, micro_batch: int, layer: int, phase: str, group: int, plan: Plan, past: Ints | None
