@@ -29,6 +29,9 @@ PARTS = (
     "other",
 )
 
+#: An excess below this share is the rounding of sums.
+DUST = 1e-12
+
 #: The kinds of link that a part stands for.
 LINK_PARTS = {
     "nvlink": "nvlink",
@@ -166,7 +169,9 @@ def _excess(record: Record, step: StepRecord, path: Ints, seconds: Floats) -> Fl
     inside = where < len(rows)
     mine[inside] = (rows[where[inside]] == path[inside]) & counted[where[inside]]
     on_path = np.bincount(group[where[mine]], seconds[mine], minlength=len(mean))
-    share = np.divide(np.maximum(on_path - mean, 0.0), on_path, out=np.zeros_like(mean), where=on_path > 0)
+    beyond = on_path - mean
+    beyond[beyond < DUST * on_path] = 0.0
+    share = np.divide(beyond, on_path, out=np.zeros_like(mean), where=on_path > 0)
     lost = np.zeros(len(path))
     lost[mine] = share[group[where[mine]]]
     return lost

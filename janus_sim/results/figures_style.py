@@ -1,0 +1,66 @@
+"""Colours and type of all figures."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from matplotlib.figure import Figure
+
+#: Okabe and Ito's palette (2008), told apart by colour-blind readers too.
+BLUE, SKY, GREEN, YELLOW, ORANGE, VERMILLION, PURPLE = (
+    "#0072B2", "#56B4E9", "#009E73", "#F0E442", "#E69F00", "#D55E00", "#CC79A7",
+)  # fmt: skip
+GREY, DARK, OVER, TEXT = "#BFBFBF", "#777777", "#F2F2F2", "#222222"
+
+#: Where a step went.
+PART_COLOURS = {"compute": BLUE, "exposed communication": VERMILLION, "waiting": GREY}
+
+#: What a GPU or link does, in the order of the legend.
+DEED_COLOURS = {
+    "dense compute": BLUE,
+    "expert compute": SKY,
+    "All-to-All": VERMILLION,
+    "pull of an expert": GREEN,
+    "gradient of an expert": PURPLE,
+    "dense all-reduce": ORANGE,
+}
+
+STYLE: Any = {
+    "backend": "agg",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": TEXT,
+    "axes.labelcolor": TEXT,
+    "axes.edgecolor": "#888888",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#E5E5E5",
+    "grid.linewidth": 0.6,
+    "xtick.color": TEXT,
+    "ytick.color": TEXT,
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "savefig.bbox": None,
+    "svg.hashsalt": "janus-sim",
+    "pdf.fonttype": 3,
+    "pdf.compression": 6,
+}
+
+
+def title(figure: Figure, words: str, width: int, below: str = "") -> None:
+    """Write a title, broken into lines, at the left above all panels; `below` is a smaller line under it."""
+    lines = textwrap.wrap(words, width)
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=11, fontweight="bold")
+    if below:
+        figure.axes[0].annotate(
+            below,
+            (0, 1),
+            (0, 32),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=8,
+            annotation_clip=False,
+        )

@@ -1,0 +1,107 @@
+"""Figures say what they found, and are the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from janus_sim.record import LinkRecord, Record, StepRecord
+from janus_sim.results import figures, figures_links, figures_timeline, tables
+from janus_sim.results.result import Result
+
+
+@pytest.fixture
+def results(made: Callable[..., Record], scenario: dict[str, object]) -> list[Result]:
+    return [
+        Result(made(policy, layers=2), scenario | {"name": policy, "policy": policy})
+        for policy in ("expert_centric", "data_centric")
+    ]
+
+
+@pytest.fixture
+def summary(results: list[Result]) -> pd.DataFrame:
+    return tables.add_speedup(tables.summary(results), "expert_centric")
+
+
+def test_all_figures_are_drawn_alike_twice(
+    results: list[Result], summary: pd.DataFrame, tmp_path: Path
+) -> None:
+    first = figures.draw(results, summary, tmp_path / "a")
+    second = figures.draw(results, summary, tmp_path / "b")
+    assert [path.name for path in first] == [
+        f"{name}.{kind}" for name in ("step_time", "links", "timeline") for kind in ("png", "pdf")
+    ]
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_title_is_the_finding(summary: pd.DataFrame) -> None:
+    gain = summary["speedup"].iloc[1]
+    assert figures.finding(summary) == f"data_centric is {gain:.2f}x faster than expert_centric on moe_gpt"
+
+
+def test_the_finding_of_a_grid_names_the_best_and_the_worst_point() -> None:
+    table = pd.DataFrame(
+        {
+            "workload": ["bert", "bert", "gpt", "gpt"],
+            "micro_batch_size": [8, 8, 64, 64],
+            "policy": ["slow", "fast"] * 2,
+            "speedup": [1.0, 0.9, 1.0, 2.0],
+        }
+    )
+    assert figures.finding(table) == (
+        "fast is up to 2.00x faster than slow on gpt, micro batch size 64; at worst 0.90x"
+    )
+    assert figures.finding(table.head(2), "slow").startswith("No policy is faster than slow")
+    assert figures.finding(table[table["policy"] == "slow"]) == "Where the time of a step goes"
+
+
+def test_links_and_timeline_compare_the_policies_at_the_first_point(results: list[Result]) -> None:
+    other = [Result(one.record, dict(one.scenario) | {"workload": "moe_bert"}) for one in results]
+    table = tables.summary([*results, *other])
+    assert figures.first_point([*results, *other], table) == dict(
+        zip(["expert_centric", "data_centric"], results, strict=True)
+    )
+
+
+def test_a_table_longer_than_a_page_is_cut(summary: pd.DataFrame) -> None:
+    long = pd.concat([summary] * 30, ignore_index=True)
+    figure = figures.step_time(long)
+    assert "the first 40 of 60 rows" in figure.axes[0].get_xlabel()
+
+
+def test_a_slice_of_the_heat_map_is_bytes_over_capacity_and_time() -> None:
+    """Full in the first half of the step, idle in the second."""
+    link = LinkRecord("a", "nic", 0, 2.0, True, 8, 0, 4.0, np.array([4.0, 4.0, 0.0, 0.0]), 2.0)
+    heat = figures_links.row(link, StepRecord(0, 0.0, 8.0, 0))
+    half = figures_links.COLUMNS // 2
+    assert heat[: half - 1] == pytest.approx(1)
+    assert heat[half + 1 :] == pytest.approx(0)
+    assert figures_links.row(link, StepRecord(1, 4.0, 8.0, 0)) == pytest.approx(0)
+
+
+def test_groups_of_many_links_are_thinned_out() -> None:
+    nic = LinkRecord("m0.nic0.out", "nic", 0, 1.0, True, 0, 0, 0.0, np.ones(1), 1.0)
+    many = [replace(nic, name=f"m{m}.nic{n}.out", machine=m) for m in range(32) for n in range(4)]
+    ((words, shown),) = figures_links.groups_of(many)
+    assert words == "NICs out\n32 machines, 16 of 128"
+    assert len(shown) == 16
+
+
+def test_bars_of_the_timeline_are_a_union() -> None:
+    assert figures_timeline.merge(np.array([0.0, 1.0, 5.0]), np.array([3.0, 2.0, 6.0]), 0.1) == [
+        (0.0, 3.0),
+        (5.0, 1.0),
+    ]
+    assert figures_timeline.merge(np.zeros(0), np.zeros(0), 0.1) == []
+
+
+def test_a_record_without_series_has_no_figure_of_links(results: list[Result], tmp_path: Path) -> None:
+    bare = [Result(replace(one.record, links=()), one.scenario) for one in results]
+    names = {path.stem for path in figures.draw(bare, tables.summary(bare), tmp_path)}
+    assert names == {"step_time", "timeline"}
