@@ -78,7 +78,7 @@ def layer_bytes(workload: Workload, layer: int) -> int:
     """Return what one layer keeps for its backward on every rank, the rows at its experts apart [bytes].
 
     Input and output of two norms (the stream of residuals is one of them), attention, two masks of dropout,
-    and the dense network, or gate, shared and residual experts. Eager and in half precision a dense layer keeps
+    and the dense network, or gate, shared and residual experts. Eager, in half precision, a dense layer keeps
     s b h (34 + 5 a s / h) bytes, as Korthikanti et al. count (Reducing Activation Recomputation, 2022, 4.1).
     """
     spec, model, tokens = workload.spec, workload.spec.model, workload.tokens

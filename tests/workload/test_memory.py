@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,7 +39,7 @@ def visits(workload: Workload, batches: int = 1) -> list[Any]:
 
 
 def test_parameters_of_a_rank() -> None:
-    """Embedding 1000, last norm 10; two layers of norms 20 and attention 400; network 800, gate 40; expert 800."""
+    """Embedding 1000, last norm 10; twice norms 20 and attention 400; network 800, gate 40; expert 800."""
     assert parameters(tiny(), rank=0) == (1000 + 10 + 2 * 420 + 800 + 40, 800)
 
 
@@ -129,3 +131,48 @@ def test_gradients_of_activations_count_beyond_the_logits() -> None:
     assert ledger(tiny(), 0)["activation gradients"] == 0
     small = tiny(model={"vocabulary": 1})
     assert ledger(small, 0)["activation gradients"] == 2 * 2 * 16 * 40 - 16 * 14
+
+
+LATENT: dict[str, Any] = {
+    "layers": 4, "moe_layers": "all after 1", "experts_per_rank": None, "heads": 128, "head_dim": 128,
+    "latent": {"query_rank": 1536, "kv_rank": 512, "rotary_dim": 64}, "positions": "rotary",
+    "tied_embedding": False,
+}  # fmt: skip
+V2: dict[str, Any] = {
+    "hidden": 5120,
+    "experts": 160,
+    "top_k": 6,
+    "expert_width": 1536,
+    "shared_experts": 2,
+    "vocabulary": 102400,
+}
+V3: dict[str, Any] = {
+    "hidden": 7168,
+    "experts": 256,
+    "top_k": 8,
+    "expert_width": 2048,
+    "shared_experts": 1,
+    "vocabulary": 129280,
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "model", "width"),
+    [
+        ("deepseekv2_tp1_ep8_pp1_dp8_l4_mbc4_cef", V2, 12288),
+        ("deepseekv3_l4_tp1_ep8_pp1_dp8_mbc4_cef", V3, 18432),
+    ],
+)
+def test_measured_peak_of_megatron_on_b200(data: Path, row: str, model: dict[str, Any], width: int) -> None:
+    """Within 5 % below: Megatron's workspaces and dummy gradients are not in the ledger."""
+    workload = tiny(
+        8, {**LATENT, **model, "ffn": {"width": width, "kind": "swiglu"}}, precision="bf16", seq_length=4096,
+        micro_batch_size=1, kernels="fused", capacity_factor=1.0, distributed_optimizer=True,
+    )  # fmt: skip
+    layers, rank = visits(workload), 0
+    parts = ledger(workload, rank, layers)
+    single = parts["gradients"]  # that run keeps gradients in single precision
+    arrived = sum(2 * rows * model["hidden"] for layer in layers for _, rows in layer.mine(rank))
+    with (data / "steps" / "b200" / "steps.csv").open() as stream:
+        measured = {line["case"]: line["peak_allocated_bytes_max_rank"] for line in csv.DictReader(stream)}
+    assert 0.95 < (sum(parts.values()) + single + arrived) / float(measured[row]) < 1.0
