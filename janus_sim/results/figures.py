@@ -52,8 +52,6 @@ def write(figure: Figure, path: Path) -> list[Path]:
         path.with_name(f"{path.name}.pdf"): {"CreationDate": None, "Creator": None, "Producer": None},
     }
     with mpl.rc_context(STYLE):
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
         for file, metadata in files.items():
             figure.savefig(file, metadata=metadata)
     return list(files)
