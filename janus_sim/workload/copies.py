@@ -1,4 +1,4 @@
-"""Where experts live (the plan) and what ranks send each other (traffic)."""
+"""Where experts live (copies, the plan) and what ranks send each other (traffic)."""
 
 from __future__ import annotations
 
@@ -73,6 +73,36 @@ class Traffic:
     def moved(self) -> int:
         """Bytes that leave their GPU (all but the diagonal)."""
         return int(self.bytes.sum() - np.trace(self.bytes))
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """Where each expert of a layer can be found in a group: at its home, and at replicas of it.
+
+    Parameters
+    ----------
+    home : (experts,) int64
+        Rank of each expert's home, where its gradients are summed.
+    replicas : tuple of tuple of int
+        Further ranks that hold each expert; () where no expert has any.
+
+    Examples
+    --------
+    >>> copies = Copies(frozen([0, 1]), replicas=((1,), ()))
+    >>> copies.of(0), copies.of(1), copies.held_by(1)
+    ((0, 1), (1,), (0, 1))
+    """
+
+    home: Ints
+    replicas: tuple[tuple[int, ...], ...] = ()
+
+    def of(self, expert: int) -> tuple[int, ...]:
+        """Return the ranks that hold `expert`, its home first."""
+        return (int(self.home[expert]), *(self.replicas[expert] if self.replicas else ()))
+
+    def held_by(self, rank: int) -> tuple[int, ...]:
+        """Return the experts that `rank` holds, ascending."""
+        return tuple(expert for expert in range(len(self.home)) if rank in self.of(expert))
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from janus_sim.workload.copies import Ints
+from janus_sim.workload.copies import Copies, Ints
 
 if TYPE_CHECKING:
     from janus_sim.workload.kernel import Kernel
@@ -89,6 +89,11 @@ class MoELayer:
     @cached_property
     def _index(self) -> dict[int, int]:
         return {rank: index for index, rank in enumerate(self.group)}
+
+    @property
+    def copies(self) -> Copies:
+        """Where the experts can be found: at their homes."""
+        return Copies(self.home)
 
     def home_of(self, expert: int) -> int:
         """Return the rank at which `expert` lives."""

@@ -66,7 +66,8 @@ def test_rows_that_arrive_at_home() -> None:
     assert layer.rows(1, 0) == 4
     assert layer.kept(1) == 7
     assert layer.home_of(2) == 0
-    assert layer.experts_of(0) == (0, 2)
+    assert layer.experts_of(0) == layer.copies.held_by(0) == (0, 2)
+    assert layer.copies.of(1) == (1,)
 
 
 def test_a_group_keeps_its_own_ranks() -> None:
