@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from janus_sim.engine.cluster import Cluster
@@ -11,12 +12,50 @@ from janus_sim.record import Facts, LayerRecord, LinkRecord, MemoryRecord, Recor
 from janus_sim.schedules.base import Schedule
 from janus_sim.schedules.sequential import Sequential
 from janus_sim.step import Step, Training
+from janus_sim.workload.memory import ledger
 
 if TYPE_CHECKING:
+    from janus_sim.results.result import Result
+    from janus_sim.scenario import Scenario
     from janus_sim.topology import Topology
     from janus_sim.workload.workload import Workload
 
 BINS = 512  #: of the series of bytes that each link keeps, at the most
+
+
+def simulate(scenario: Scenario) -> Result:
+    """Run one scenario: a pure function.
+
+    Parameters
+    ----------
+    scenario : Scenario
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        With every mistake in the scenario.
+    DeadlockError, PolicyError
+        See `run`.
+
+    Examples
+    --------
+    >>> from janus_sim import Scenario
+    >>> result = simulate(Scenario(topology="two_gpus", workload="moe_gpt", policy="expert_centric"))
+    >>> len(result.steps)
+    1
+    """
+    from janus_sim.results.result import Result
+
+    topology = scenario.build_topology()
+    workload = scenario.build_workload(len(topology.gpus))
+    record = run(
+        topology, workload, scenario.build_policy(), scenario.build_schedule(), steps=scenario.steps, seed=scenario.seed
+    )
+    return Result(record, scenario.described())
 
 
 def run(
@@ -133,8 +172,35 @@ def _mean(values: list[float]) -> float:
 
 
 def memory(cluster: Cluster, done: list[Step]) -> tuple[MemoryRecord, ...]:
-    """Return the ledger of every GPU and host: the largest of all steps, by component."""
-    return ()
+    """Return the ledger of every GPU and every host: of each component the largest of all steps."""
+    peak: dict[tuple[int, int, str], int] = {}
+    for step in done:
+        for rank, machine, parts in _ledgers(cluster, step):
+            for name, size in parts.items():
+                key = (rank, machine, name)
+                peak[key] = max(peak.get(key, 0), size)
+    return tuple(
+        MemoryRecord(rank=rank, machine=machine, component=name, bytes=size) for (rank, machine, name), size in peak.items()
+    )
+
+
+def _ledgers(cluster: Cluster, step: Step) -> Iterator[tuple[int, int, Mapping[str, int]]]:
+    """Yield (rank, machine, bytes by component) of one step: GPUs, then hosts with rank -1."""
+    workload, policy, layout = step.workload, step.policy, step.layout
+    domain = min(len(machine.ranks) for machine in cluster.machines)
+    visits = [
+        [step.routed(batch, layer, "forward", group) for batch in range(workload.micro_batches) for layer in workload.moe_layers]
+        for group in range(len(layout.groups))
+    ]  # fmt: skip
+    for machine in cluster.machines:
+        for rank in machine.ranks:
+            mine = visits[layout.group_of(rank)]
+            stays = partial(policy.tokens_stay, domain=domain)
+            yield rank, machine.index, ledger(workload, rank, mine, stays, plan=step.plan)
+            yield rank, machine.index, policy.memory(rank, machine.ranks, mine)
+        groups = sorted({layout.group_of(rank) for rank in machine.ranks})
+        for group in groups:
+            yield -1, machine.index, policy.host_memory(machine.ranks, visits[group])
 
 
 def facts(cluster: Cluster, workload: Workload) -> Facts:
@@ -150,8 +216,3 @@ def facts(cluster: Cluster, workload: Workload) -> Facts:
         hbm_size=[int(gpu.kind.hbm_size) for gpu in gpus],
         host_memory=[int(machine.host_memory) for machine in cluster.topology.machines],
     )
-
-
-def ledger_of(parts: Mapping[str, int], rank: int, machine: int) -> list[MemoryRecord]:
-    """Return rows of the ledger for one GPU (or, with rank -1, one host)."""
-    return [MemoryRecord(rank=rank, machine=machine, component=name, bytes=size) for name, size in parts.items()]

@@ -59,6 +59,7 @@ class Step:
     old: Plan
     _routed: dict[tuple[int, int, str, int], RoutedLayer] = field(default_factory=dict)
     _past: dict[tuple[int, int], Ints | None] = field(default_factory=dict)
+    _visits: dict[int, list[MoELayer]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         training = self.training
@@ -100,7 +101,12 @@ class Step:
         return self._routed[key]
 
     def visits(self, group: int) -> list[MoELayer]:
-        """Return every visit of the step, in the order of the schedule."""
+        """Return every visit of the step, in the order of the schedule: one list for all ranks of the group."""
+        if group not in self._visits:
+            self._visits[group] = self._all_visits(group)
+        return self._visits[group]
+
+    def _all_visits(self, group: int) -> list[MoELayer]:
         moe, again = self.workload.moe_layers, self.workload.spec.recompute == "full"
         visits = []
         for one in (one for passes in self.order for one in passes):

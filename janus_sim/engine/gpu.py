@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from janus_sim.workload.kernel import Kernel
 
 G = TypeVar("G", bound="Gpu")
+T = TypeVar("T")
 
 
 class Shelf:
@@ -205,6 +206,10 @@ class Gpu:
     def slots(self, name: Hashable, count: int) -> Slots:
         """Return my slots of that name: at most `count` things at a time."""
         return self.machine.slots((self.rank, name), count)
+
+    def recall(self, key: Hashable, work_out: Callable[[], T]) -> T:
+        """Return what I worked out for `key` before in this step, or work it out now."""
+        return self.machine.recall((self.rank, key), work_out)
 
     def first(self, key: Hashable) -> bool:
         """True for the first time in this step that I ask for `key`."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
+from typing import Any, TypeVar
 
 from janus_sim.engine.fabric import Device
 from janus_sim.engine.time import Activity, Steps, Timeline
+
+T = TypeVar("T")
 
 
 class Machine:
@@ -23,6 +26,7 @@ class Machine:
         self._once: dict[Hashable, Activity] = {}
         self._parts: dict[Hashable, int] = {}
         self._slots: dict[Hashable, Slots] = {}
+        self._recalled: dict[Hashable, Any] = {}
 
     @property
     def host(self) -> Device:
@@ -41,6 +45,13 @@ class Machine:
         self._parts[key] = parts
         return parts == (among if isinstance(among, int) else len(among))
 
+    def recall(self, key: Hashable, work_out: Callable[[], T]) -> T:
+        """Return what was worked out for `key` before in this step, or work it out now."""
+        if key not in self._recalled:
+            self._recalled[key] = work_out()
+        answer: T = self._recalled[key]
+        return answer
+
     def slots(self, name: Hashable, count: int) -> Slots:
         """Return the `count` slots of that name: at most so many things at a time, first come, first served."""
         if name not in self._slots:
@@ -51,6 +62,7 @@ class Machine:
         """Forget what was done once and handed in (the end of a step)."""
         self._once.clear()
         self._parts.clear()
+        self._recalled.clear()
 
 
 class Slots:

@@ -45,6 +45,7 @@ class ComputeStream:
         self._since = 0.0
         self._length = 0.0  # seconds of the whole launch at the speed of now
         self._timer = 0  # only the newest timer counts
+        self._facts: dict[tuple[Kernel, ...], tuple[float, float, float]] = {}
 
     def compute(self, kernels: tuple[Kernel, ...], label: str, place: Place, *, gap: float, useful: float) -> Activity:
         """Queue kernels; `gap` seconds of host time come before, `useful` is the part of the FLOPs that is not padding."""
@@ -100,16 +101,25 @@ class ComputeStream:
         self.timeline.after(self._left * self._length, ring)
 
     def _end(self) -> None:
-        launch, place, clock = self._running, self._running.place, self.clock  # type: ignore[union-attr]
+        launch = self._running
         assert launch is not None
-        flops = sum(kernel.flops for kernel in launch.kernels)
+        place = launch.place
+        flops, starting, ideal = self._facts_of(launch.kernels)
         span = self.log.add(
             place.step, place.micro_batch, place.layer, place.phase, self.rank, self.machine, "compute", "compute",
             launch.label, place.lane, launch.begin, launch.begin, self.timeline.now, launch.issued, "gpu", 0,
-            flops * launch.useful, flops, clock.launch_seconds(launch.kernels) + launch.gap,
-            clock.ideal_seconds(launch.kernels) * launch.useful,
+            flops * launch.useful, flops, starting + launch.gap, ideal * launch.useful,
         )  # fmt: skip
         self._running = None
         if self._queue:
             self._begin(self._queue.popleft(), span)
         launch.finish(span)
+
+    def _facts_of(self, kernels: tuple[Kernel, ...]) -> tuple[float, float, float]:
+        """Return FLOPs, seconds of launches and seconds at the peak, worked out once for each tuple of kernels."""
+        facts = self._facts.get(kernels)
+        if facts is None:
+            flops = float(sum(kernel.flops for kernel in kernels))
+            facts = flops, self.clock.launch_seconds(kernels), self.clock.ideal_seconds(kernels)
+            self._facts[kernels] = facts
+        return facts

@@ -91,9 +91,9 @@ class Policy(ABC):
             size = layer.gradient_bytes * len(layer.experts_of(gpu.rank))
             yield gpu.all_reduce(replicas, size, "expert gradients")
 
-    def chunked(self, layer: MoELayer, domain: int) -> bool:
-        """Return whether the rows of the layer may be cut into chunks that run beside each other."""
-        return True
+    def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
+        """Return whether the rows of the layer stay where they are and its experts travel."""
+        return False
 
     def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
         """Return bytes on the GPU `rank` beyond weights and activations, by component; `layers` are one step's."""

@@ -212,6 +212,9 @@ class DataCentric(Policy):
 
     def _order(self, gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:
         """Return the experts in order of use: my own, those of my machine, all others."""
+        return gpu.recall(("order", layer.weights_key), lambda: self._ordered(gpu, layer))
+
+    def _ordered(self, gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:
         homes, machine = tuple(layer.home.tolist()), gpu.machine.ranks
         own, internal, external = order.by_home(gpu.rank, homes, machine)
         if self.order == "staggered":
@@ -227,9 +230,9 @@ class DataCentric(Policy):
             return self.credits
         return max((layer.experts - len(layer.experts_of(layer.group[0])) for layer in layers), default=1) or 1
 
-    def chunked(self, layer: MoELayer, domain: int) -> bool:
-        """One-expert tasks are its chunks already."""
-        return False
+    def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
+        """Experts travel."""
+        return True
 
     # --- memory ---
 

@@ -81,9 +81,9 @@ class Janus(Policy):
         """As the paradigm of the layer."""
         yield from self._of(layer, gpu.domain).backward(gpu, layer)
 
-    def chunked(self, layer: MoELayer, domain: int) -> bool:
+    def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """As the paradigm of the layer."""
-        return self._of(layer, domain).chunked(layer, domain)
+        return self._of(layer, domain).tokens_stay(layer, domain)
 
     def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
         """What both paradigms need for their layers."""

@@ -58,9 +58,9 @@ class Modifier(Policy):
         """As the inner policy."""
         yield from self.inner.gradients(gpu, layer, replicas)
 
-    def chunked(self, layer: MoELayer, domain: int) -> bool:
+    def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """As the inner policy."""
-        return self.inner.chunked(layer, domain)
+        return self.inner.tokens_stay(layer, domain)
 
     def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
         """As the inner policy."""

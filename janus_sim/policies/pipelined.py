@@ -41,4 +41,5 @@ class Pipelined(Modifier):
         yield gpu.all([gpu.start(self.inner.backward(gpu.within(part=part.part), part)) for part in parts])
 
     def _parts(self, gpu: Gpu, layer: RoutedLayer) -> tuple[RoutedLayer, ...]:
-        return layer.split(self.chunks) if self.inner.chunked(layer, gpu.domain) else (layer,)
+        """Cut the rows that travel; where experts travel, one-expert tasks are chunks already."""
+        return (layer,) if self.inner.tokens_stay(layer, gpu.domain) else layer.split(self.chunks)
