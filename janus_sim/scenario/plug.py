@@ -186,3 +186,21 @@ def _is_plug(hint: object, base: type) -> bool:
     """Say whether a knob is a policy itself, or may be one."""
     inside = any(_is_plug(part, base) for part in get_args(hint))
     return inside or (isinstance(hint, type) and issubclass(hint, base))
+
+
+def described(name: str, cls: type) -> dict[str, str]:
+    """Say what a policy or a schedule is and which knobs it has, for a list.
+
+    Examples
+    --------
+    >>> from janus_sim.policies import POLICIES
+    >>> described("pipelined", POLICIES["pipelined"])["knobs"]
+    'inner, chunks=2'
+    """
+    knobs = []
+    for key, (_, default, _) in _fields(cls, name).items():
+        shown = (
+            f"{type(default).__name__}()" if dataclasses.is_dataclass(default) else show(default).strip('"')
+        )
+        knobs.append(key if default is ... else f"{key}={shown}")
+    return {"name": name, "what": (inspect.getdoc(cls) or "").split("\n\n")[0], "knobs": ", ".join(knobs)}

@@ -1,0 +1,149 @@
+"""What the command line shows: progress on standard error, tables and bars on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from janus_sim.sweep import Checked, Progress
+
+BAR = 60  #: characters of the longest bar
+MARGIN = 48  #: characters of a scenario's name, at the most
+#: How each part of a step is drawn.
+PARTS = {"compute": ("#", "green"), "exposed communication": ("=", "red"), "waiting": (".", "yellow")}
+
+
+class Format(StrEnum):
+    """What is printed on standard output."""
+
+    table = "table"
+    json = "json"
+
+
+@contextmanager
+def progress(total: int, quiet: bool) -> Iterator[Progress | None]:
+    """Show on standard error how far the grid is: a bar on a terminal, a line a run elsewhere."""
+    screen = console(stderr=True)
+    if quiet:
+        yield None
+    elif not screen.is_terminal:
+        yield lambda number, scenario: print(
+            f"{number + 1}/{total} {scenario.name}", file=sys.stderr, flush=True
+        )
+    else:
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        with RichProgress(*columns, console=screen, transient=True) as bar:
+            task = bar.add_task("", total=total)
+            yield lambda number, scenario: bar.update(
+                task, completed=number, description=escape(scenario.name)
+            )
+
+
+def summary(table: pd.DataFrame, form: Format, quiet: bool) -> None:
+    """Print the rows as JSON, or the table in words and the bars."""
+    from janus_sim.results import tables
+
+    if form is Format.json:
+        print(json.dumps(tables.json_rows(table), indent=1, allow_nan=False))
+    elif not quiet:
+        words = tables.text(table)
+        grid(list(words.columns), words.to_numpy().tolist())
+        bars(table)
+
+
+def bars(table: pd.DataFrame) -> None:
+    """Draw where each step went: one bar a row, as long as its step."""
+    from janus_sim.results import tables
+
+    screen = console()
+    parts = tables.breakdown(table)
+    labels = [str(name) for name in table["scenario"]]
+    margin = min(max(map(len, labels)), MARGIN)
+    seconds = parts["seconds"].to_numpy(float).reshape(len(labels), -1)
+    names = [str(part) for part in parts["part"][: seconds.shape[1]]]
+    scale = BAR / max(float(table["step_time_s"].max()), 1e-12)
+    screen.print("\n" + "  ".join(f"{PARTS[name][0] * 3} {name}" for name in names), highlight=False)
+    for label, row in zip(labels, seconds, strict=True):
+        line = Text(f"{label[:margin]:<{margin}}  ")
+        at = 0.0
+        for name, part in zip(names, row, strict=True):
+            start, at = at, at + max(float(part), 0.0) * scale
+            line.append(PARTS[name][0] * (round(at) - round(start)), style=PARTS[name][1])
+        screen.print(line, soft_wrap=True)
+
+
+def dry_run(checked: Checked, form: Format) -> None:
+    """Print the scenarios of a grid, their number and what they will cost."""
+    from janus_sim.sweep import BASE_BYTES
+    from janus_sim.units import format_bytes, format_time
+
+    rows = [
+        {
+            **scenario.described(),
+            "gpus": estimate.gpus,
+            "estimated_s": estimate.seconds,
+            "estimated_bytes": estimate.bytes,
+        }
+        for scenario, estimate in zip(checked.scenarios, checked.estimates, strict=True)
+    ]
+    if form is Format.json:
+        print(json.dumps(rows, indent=1, default=str))
+        return
+    shown = ("name", "topology", "gpus", "workload", "precision", "micro_batch_size", "policy", "knobs")
+    grid([name.replace("_", " ") for name in shown], [[cell(row[name]) for name in shown] for row in rows])
+    seconds = sum(estimate.seconds for estimate in checked.estimates)
+    memory = BASE_BYTES + sum(estimate.bytes for estimate in checked.estimates)
+    print(
+        f"{len(rows)} scenarios; roughly {format_time(float(f'{seconds:.1g}'))} "
+        f"and {format_bytes(float(f'{memory:.2g}'))} of memory"
+    )
+
+
+def cell(value: object) -> str:
+    """Write one value of a list."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={inner}" for key, inner in value.items())
+    return str(value)
+
+
+def listing(heading: str, rows: Sequence[dict[str, Any]], form: Format) -> None:
+    """Print rows of one shape as a table or as JSON."""
+    if form is Format.json:
+        print(json.dumps(rows, indent=1, default=str))
+        return
+    columns = list(rows[0]) if rows else [heading]
+    grid(columns, [[cell(row[column]) for column in columns] for row in rows])
+
+
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, numbers to the right, no blanks at the ends of lines."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for index, column in enumerate(columns):
+        numbers = bool(rows) and all(str(row[index])[:1].isdigit() or row[index] == "-" for row in rows)
+        table.add_column(escape(str(column)), justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    screen = console()
+    with screen.capture() as captured:
+        screen.print(table, highlight=False)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def console(stderr: bool = False) -> Console:
+    """Give a console that is wide where nobody looks at it, so that nothing is cut in a file."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else 240, legacy_windows=False)
