@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from janus_sim.errors import JanusSimError
 from janus_sim.record import Columns, LinkRecord, Record, StepRecord
-from janus_sim.results.metrics import Floats, Ints, world_of
+from janus_sim.results.metrics import DUST, Floats, Ints, world_of
 
 Words = NDArray[Any]  # (n,) of str
 
@@ -28,9 +28,6 @@ PARTS = (
     "host",
     "other",
 )
-
-#: An excess below this share is the rounding of sums.
-DUST = 1e-12
 
 #: The kinds of link that a part stands for.
 LINK_PARTS = {

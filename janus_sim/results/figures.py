@@ -37,7 +37,7 @@ def draw(
     """
     chosen = first_point(results, summary)
     figures = {"step_time": step_time(summary, baseline)}
-    if any(link.series.size for result in chosen.values() for link in result.record.links):
+    if any(link.series.any() for result in chosen.values() for link in result.record.links):
         figures["links"] = links(chosen)
     if any(len(result.record.spans["rank"]) for result in chosen.values()):
         figures["timeline"] = timeline(chosen)

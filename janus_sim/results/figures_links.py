@@ -15,8 +15,8 @@ from janus_sim.record import LinkRecord, StepRecord
 from janus_sim.results.figures_style import OVER, title
 from janus_sim.results.result import Result
 
-#: Columns of a panel, and at most so many rows of one group of links.
-COLUMNS, MOST_ROWS = 360, 16
+#: Columns of a panel, and at most so many rows of one group of links; below few, its label is one line.
+COLUMNS, MOST_ROWS, FEW = 360, 16, 4
 
 #: A share below this is drawn as idle.
 IDLE = 0.002
@@ -31,7 +31,16 @@ Group = tuple[str, list[LinkRecord]]
 
 def draw(results: Mapping[str, Result]) -> Figure:
     """Draw one panel a result, side by side on one scale of time; white is idle, grey is after the end."""
-    groups = {name: groups_of(result.record.links) for name, result in results.items()}
+    used = {
+        (link.kind, way(link.name))
+        for result in results.values()
+        for link in result.record.links
+        if link.series.any()
+    }
+    groups = {
+        name: groups_of([link for link in result.record.links if (link.kind, way(link.name)) in used])
+        for name, result in results.items()
+    }
     ends = [result.record.steps[0].seconds * 1e3 for result in results.values()]
     most = max(sum(len(links) for _, links in panel) for panel in groups.values())
     figure = Figure(figsize=(2.4 + 3.3 * len(results), 1.7 + 0.085 * most), layout="constrained")
@@ -62,6 +71,10 @@ def groups_of(links: Sequence[LinkRecord]) -> list[Group]:
     """Return the links to show by kind and direction: machine 0's, every machine's NICs, and the fabric.
 
     A group of many is thinned out evenly. Links without a series are left out.
+
+    Returns
+    -------
+    list of (name of the group, its links); the name of a group of few links is one line
     """
     groups: dict[tuple[str, str], list[LinkRecord]] = {}
     for link in links:
@@ -77,7 +90,8 @@ def groups_of(links: Sequence[LinkRecord]) -> list[Group]:
         where = f"{machines} machines" if machines > 1 else f"machine {members[0].machine}"
         few = f", {len(members[::every])} of {len(members)}" if every > 1 else ""
         where = few[2:] if kind == "fabric" else where + few
-        shown.append((f"{WORDS.get(kind, kind)} {out}".strip() + f"\n{where}", members[::every]))
+        where = f"\n{where}" if len(members) >= FEW else ""
+        shown.append((f"{WORDS.get(kind, kind)} {out}".strip() + where, members[::every]))
     return shown
 
 

@@ -50,7 +50,7 @@ def draw(results: Mapping[str, Result], machine: int) -> Figure:
     title(figure, f"One training step{whose} on machine {machine}", 80, below)
     patches = [Patch(color=colour, label=deed) for deed, colour in DEED_COLOURS.items() if deed in seen]
     patches.append(Patch(color=DARK, label="share of the links in use"))
-    figure.legend(handles=patches, loc="outside lower left", ncols=len(patches), frameon=False, fontsize=8,
+    figure.legend(handles=patches, loc="outside lower left", ncols=4, frameon=False, fontsize=8,
                   handlelength=1.2, columnspacing=1.2)  # fmt: skip
     return figure
 

@@ -14,6 +14,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+#: A difference of sums below this share of them is rounding.
+DUST = 1e-12
+
 COMMUNICATION = ("all_to_all", "all_reduce", "transfer")
 
 
@@ -113,7 +116,8 @@ class Occupancy:
             np.concatenate([opened[rows], kernels[1]]),
             np.concatenate([self._end[rows], kernels[2]]),
         )
-        return np.maximum(either - self.busy, 0.0)
+        gap = either - self.busy
+        return np.where(gap > DUST * either, gap, 0.0)
 
     def _shared(self, record: Record, mask: Mask) -> tuple[Ints, Ints]:
         """Return (group, row) of the masked spans; what a machine does is open on each of its ranks."""

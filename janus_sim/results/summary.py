@@ -28,7 +28,7 @@ def _times(result: Result) -> dict[str, float]:
     seconds, occupancy = metrics.step_seconds(result.record), result.occupancy
     step = _mean(seconds)
     busy, exposed = _mean(occupancy.busy), _mean(occupancy.exposed_comm)
-    waiting = exposed - _mean(occupancy.exposed_moving)
+    waiting = _left(exposed, _mean(occupancy.exposed_moving))
     all_to_all = _mean(occupancy.exposed_all_to_all)
     totals = [path.totals() for path in result.paths]
     path = {part: _mean(np.array([total[part] for total in totals])) for part in PARTS}
@@ -43,7 +43,7 @@ def _times(result: Result) -> dict[str, float]:
         "exposed_comm_waiting_s": waiting,
         "exposed_all_to_all_s": all_to_all,
         "exposed_all_to_all_share": _ratio(all_to_all, step),
-        "idle_s": max(step - busy - exposed, 0.0),
+        "idle_s": _left(step, busy + exposed),
         "straggler_s": path["straggler"],
         **{f"path_{part}_s": path[part] for part in PARTS if part != "straggler"},
     }
@@ -117,6 +117,11 @@ def _layer_mean(record: Record, key: str) -> float:
 
 def _mean(values: metrics.Floats) -> float:
     return float(values.mean()) if values.size else 0.0
+
+
+def _left(whole: float, part: float) -> float:
+    """Return what is left of a whole, 0 where that is mere rounding."""
+    return whole - part if whole - part > metrics.DUST * whole else 0.0
 
 
 def _ratio(part: float, whole: float) -> float:
