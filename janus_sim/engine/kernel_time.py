@@ -1,9 +1,11 @@
-"""How long kernels take on a kind of GPU: matrix products by a model of their tiles, all else by HBM bandwidth."""
+"""How long kernels take on a kind of GPU: matrix products by their tiles, all else by HBM bandwidth."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from janus_sim.topology.gpu import GpuKind
 from janus_sim.workload.kernel import Kernel
@@ -13,30 +15,65 @@ SPLITS: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)  #: ways in which k may be cu
 PARTIAL = 4  #: bytes of a partial result of split-K, kept in single precision
 
 
+class _Tile(NamedTuple):
+    """A tile shape and the seconds that it takes for a step along k."""
+
+    tall: int
+    wide: int
+    step: float
+
+
 def gemm_parts(gpu: GpuKind, kernel: Kernel) -> tuple[float, float]:
     """Return the seconds of a matrix product on all SMs: those of its tiles, and those of its HBM traffic.
 
-    The tiles of the result run in waves over the SMs; a tile takes as long as the slower of its FLOPs and of the bytes
-    that it loads, for k and a constant overhead. The best of a few tile shapes and of cutting k into 1 to 8 parts,
-    whose partial results are added at a cost in bytes.
+    The tiles of the result run in waves over the SMs. A tile takes k steps and a constant overhead of steps;
+    a step takes the p-norm of its FLOPs and of the bytes that it loads from the L2. What counts is the best
+    of a few tile shapes and of cutting k into 1 to 8 parts, whose partial results cost HBM traffic.
+
+    Examples
+    --------
+    >>> product = Kernel.product("fc1", m=32768, n=3072, k=768, precision="fp16")
+    >>> compute, memory = gemm_parts(GpuKind.load("a100-sxm4-80gb"), product)
+    >>> compute > memory
+    True
     """
-    assert kernel.gemm is not None
-    m, n, k, batch = kernel.gemm
+    return _parts(gpu, kernel, _tiles(gpu, kernel.precision, kernel.element))
+
+
+def _tiles(gpu: GpuKind, precision: str, element: int) -> tuple[_Tile, ...]:
     fit = gpu.gemm
-    rate = fit.peak * gpu.peak(kernel.precision) / gpu.sms
+    rate = fit.peak * gpu.peak(precision) / gpu.sms
     load = fit.l2_bandwidth / gpu.sms
+    return tuple(
+        _Tile(tall, wide, _joined(2 * tall * wide / rate, (tall + wide) * element / load, fit.norm))
+        for tall, wide in TILES
+    )
+
+
+def _parts(gpu: GpuKind, kernel: Kernel, shapes: tuple[_Tile, ...]) -> tuple[float, float]:
+    if kernel.gemm is None:
+        raise ValueError(f"{kernel.name} is no matrix product")
+    m, n, k, batch = kernel.gemm
+    fit, sms = gpu.gemm, gpu.sms
     hbm = fit.hbm * gpu.hbm_bandwidth
-    best = float("inf")
-    for tm, tn in TILES:
-        tiles = -(-m // tm) * -(-n // tn) * batch
-        step = max(2 * tm * tn / rate, (tm + tn) * kernel.element / load)
+    partial = fit.split_cost * PARTIAL * m * n * batch / hbm
+    best = math.inf
+    for tall, wide, step in shapes:
+        tiles = -(-m // tall) * -(-n // wide) * batch
         for split in SPLITS:
-            waves = -(-tiles * split // gpu.sms)
+            waves = -(-tiles * split // sms)
             seconds = waves * step * (k / split + fit.k_overhead)
             if split > 1:
-                seconds += fit.split_cost * PARTIAL * m * n * batch * split / hbm
-            best = min(best, seconds)
+                seconds += partial * split
+            if seconds < best:
+                best = seconds
     return best, kernel.bytes / hbm
+
+
+def _joined(one: float, other: float, norm: float) -> float:
+    """Join two times that overlap: their p-norm, which lies above the longer and below the sum."""
+    longer, shorter = max(one, other), min(one, other)
+    return longer * (1 + (shorter / longer) ** norm) ** (1 / norm) if longer else 0.0
 
 
 class KernelClock:
@@ -46,7 +83,7 @@ class KernelClock:
     ----------
     gpu : GpuKind
     launch : float
-        Seconds that the host needs for a launch; stands in the place of the launch time in the fitted benchmark.
+        Seconds that the host needs for a launch; stands in the place of the launch time of the fit.
     slowdown : float
         Factor on matrix products (``training_slowdown`` of the workload).
 
@@ -64,6 +101,7 @@ class KernelClock:
         self.gpu = gpu
         self.launch = launch
         self.slowdown = slowdown
+        self._tiles = lru_cache(maxsize=16)(self._tiles_of)
         self._parts = lru_cache(maxsize=1 << 17)(self._parts_of)
         self._total = lru_cache(maxsize=1 << 17)(self._total_of)
 
@@ -98,9 +136,10 @@ class KernelClock:
         if kernel.gemm is None:
             return launch + kernel.bytes / (self.gpu.hbm_efficiency * self.gpu.hbm_bandwidth)
         compute, memory = self._parts(kernel)
-        norm = self.gpu.gemm.norm
-        joined = ((compute / share) ** norm + memory**norm) ** (1 / norm)
-        return float(launch + self.slowdown * joined)
+        return launch + self.slowdown * _joined(compute / share, memory, self.gpu.gemm.norm)
 
     def _parts_of(self, kernel: Kernel) -> tuple[float, float]:
-        return gemm_parts(self.gpu, kernel)
+        return _parts(self.gpu, kernel, self._tiles(kernel.precision, kernel.element))
+
+    def _tiles_of(self, precision: str, element: int) -> tuple[_Tile, ...]:
+        return _tiles(self.gpu, precision, element)

@@ -34,13 +34,13 @@ class FlopsSpec(Spec):
 
 
 class GemmFit(Spec):
-    """Seven constants of the tile model of matrix products; see ``docs/model.md`` and ``benchmarks/fit_gemm.py``.
+    """Seven constants of the tile model of matrix products, fitted by ``benchmarks/fit_gemm.py``.
 
     Attributes
     ----------
     launch : float
-        Seconds of a launch in the benchmark that was fitted. Not used in a simulation, where the host's launch time
-        stands in its place, so that a launch is paid once.
+        Seconds of a launch in the benchmark that was fitted. Not used in a simulation, where the host's
+        launch time stands in its place, so that a launch is paid once.
     peak : float
         Reached share of the data sheet's FLOP/s.
     hbm : float
@@ -50,7 +50,7 @@ class GemmFit(Spec):
     l2_bandwidth : float
         Bytes per second at which all SMs together load tiles.
     split_cost : float
-        Bytes moved for an element of a partial result of split-K, over the bytes of its single-precision value.
+        HBM traffic of the partial results of split-K, over their bytes in single precision.
     norm : float
         p of the p-norm by which compute and memory time are joined.
     """

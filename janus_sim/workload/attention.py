@@ -1,4 +1,4 @@
-"""Attention as kernels: projections, scores kept in memory (standard) or on the chip (flash), and their gradients."""
+"""Attention as kernels: projections, scores in memory (standard) or not (flash), and their gradients."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Attention:
         return in_order(last, Backward(core), *first)
 
     def _rotate(self, name: str) -> Kernels:
-        """Rotate queries and keys: two half passes, a join, two products and a sum each if eager, else one pass."""
+        """Rotate queries and keys: ten array passes in five launches each if eager, else one."""
         if not self.rotary:
             return ()
         turned = self.queries + self.pieces.tokens * self.key_heads * self.key_size

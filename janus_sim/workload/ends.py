@@ -130,9 +130,9 @@ class Ends:
 def optimizer_step(spec: WorkloadSpec, parameters: int) -> Kernels:
     """Return the optimizer's kernels on so many parameters.
 
-    Fused, each array is read or written once. Eager, Adam makes seven passes, of 72 bytes a parameter in all: first
-    moment, second moment (scale, add), root, correction, epsilon, update; elements of two bytes add a cast of the
-    gradient and one of the weight. SGD has no momentum.
+    Fused, each array is read and written once. Eager, Adam makes seven passes, of 72 bytes a parameter in
+    all: first moment, second moment (scale, add), root, correction, epsilon, update; elements of two bytes
+    add a cast of the gradient and one of the weight. SGD has no momentum.
     """
     if not parameters:
         return ()
@@ -140,7 +140,7 @@ def optimizer_step(spec: WorkloadSpec, parameters: int) -> Kernels:
     launches = -(-parameters // CHUNK)
     if spec.kernels == "fused":
         arrays = 7 if spec.optimizer == "adam" else 3
-        # in short elements: gradient read and weight written short, and the single-precision weight read and written
+        # short: gradient read short, weight written twice
         size = arrays * SINGLE + ((2 * spec.element - SINGLE) if short else 0)
         return (_over(spec, f"fused {spec.optimizer}", size * parameters, launches),)
     adam = (

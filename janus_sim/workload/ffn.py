@@ -12,8 +12,8 @@ from janus_sim.workload.pieces import Backward, Kernels, Pieces
 class Ffn:
     """Two matrices with GELU between, or SwiGLU's three.
 
-    Eager, SwiGLU has a product for each of its three matrices; fused, the first two are one product. Fused GELU is
-    computed where the first product is written, which also keeps its input for the backward pass.
+    Eager, SwiGLU has a product for each of its three matrices; fused, the first two are one product. Fused
+    GELU is computed where the first product is written, which also keeps its input for the backward pass.
     """
 
     pieces: Pieces

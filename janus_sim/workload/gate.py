@@ -1,4 +1,4 @@
-"""The gate of an MoE layer, and the ordering of token rows by expert before and after the experts, as kernels."""
+"""The gate of an MoE layer, and the ordering of rows by expert before and after the experts, as kernels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Gate:
     ----------
     experts, top_k : int
     rows : int
-        Token rows of the dispatch buffer of a rank: experts x capacity where rows are padded, otherwise top_k x tokens.
+        Rows of the dispatch buffer of a rank: experts x capacity, or top_k x tokens where there is no
+        capacity.
     capacity : bool
         Whether the buffer has room for a capacity, and so is filled with zeros first.
     """

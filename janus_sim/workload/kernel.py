@@ -18,15 +18,14 @@ class Kernel:
     gemm : (m, n, k, batch) of int, optional
         A product of ``batch`` pairs of matrices, (m, k) times (k, n). None for a pass over HBM.
     hbm_bytes : int
-        Bytes read from and written to HBM. 0 for a matrix product means that each operand is read once and the
-        result written once; a larger value replaces that (flash attention keeps its scores on the chip).
+        Bytes read from and written to HBM. 0 for a matrix product means that each operand is read once and
+        the result written once; another value replaces that (flash attention keeps its scores on the chip).
     element : int
         Bytes of an element.
     precision : str
         fp8, fp16, bf16, tf32 or fp32; says which peak a matrix product runs against.
     launches : int
-        Launches that the work is spread over, each at the price of one (an optimizer of eight passes: 8). A matrix
-        product that continues a fused kernel has 0.
+        Launches that the work is spread over, each at the price of one.
 
     Examples
     --------

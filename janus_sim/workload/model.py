@@ -1,4 +1,4 @@
-"""Every kernel of a training step on one rank: layer by layer, forward and backward, around the experts and in them."""
+"""Every kernel of a training step on one rank, layer by layer, forward and backward."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from janus_sim.workload.kernel import Kernel
 from janus_sim.workload.pieces import Backward, Kernels, Pieces, in_order
 from janus_sim.workload.spec import WorkloadSpec
 
+_CACHED = (
+    "before", "after", "before_backward", "after_backward", "expert", "expert_input_gradient",
+    "expert_weight_gradient", "embedding", "embedding_backward", "head", "head_backward",
+)  # fmt: skip
+
 
 class ModelKernels:
     """The kernels of a model, as pure functions of a layer and of numbers of rows.
 
-    A layer is norm, attention, dropout and residual, norm, feed-forward network (or gate and experts), dropout and
-    residual. Results are cached: the same question gives the same tuple.
+    A layer is norm, attention, dropout and residual, norm, feed-forward network (or gate and experts),
+    dropout and residual. Results are cached: the same question gives the same tuple.
 
     Parameters
     ----------
@@ -45,8 +50,7 @@ class ModelKernels:
         self._dense = Ffn(self.pieces, model.ffn.width, gated, model.bias)
         self._expert = Ffn(self.pieces, model.width_of_expert, gated, bias=False, name="expert")
         self._beside = tuple(_beside(spec, self.pieces))
-        for name in ("before", "after", "before_backward", "after_backward", "expert", "expert_input_gradient",
-                     "expert_weight_gradient", "head", "head_backward", "embedding", "embedding_backward"):  # fmt: skip
+        for name in _CACHED:
             setattr(self, name, cache(getattr(self, name)))
 
     def is_moe(self, layer: int) -> bool:
@@ -102,15 +106,15 @@ class ModelKernels:
             pieces.norm_backward("attention norm"),
         )
 
-    def expert(self, layer: int, rows: int) -> Kernels:
+    def expert(self, layer: int, rows: int) -> Kernels:  # noqa: ARG002
         """Return an expert on ``rows`` rows, forward; nothing for no rows."""
         return self._expert.forward(rows)
 
-    def expert_input_gradient(self, layer: int, rows: int) -> Kernels:
+    def expert_input_gradient(self, layer: int, rows: int) -> Kernels:  # noqa: ARG002
         """Return the gradient of an expert's input."""
         return self._expert.input_gradient(rows)
 
-    def expert_weight_gradient(self, layer: int, rows: int) -> Kernels:
+    def expert_weight_gradient(self, layer: int, rows: int) -> Kernels:  # noqa: ARG002
         """Return the gradients of an expert's matrices."""
         return self._expert.weight_gradient(rows)
 
@@ -164,8 +168,8 @@ class ModelKernels:
     def model_flops_per_token(self) -> float:
         """Floating-point operations of a token in a step, for MFU.
 
-        Matrix products alone, forward and twice that backward; half of the scores under a causal mask; top-k experts a
-        token; the loss head on the tokens that have a loss; nothing recomputed.
+        Matrix products alone, forward and twice that backward; half of the scores under a causal mask; top-k
+        experts a token; the loss head on the tokens that have a loss; nothing recomputed.
         """
         hidden = self.pieces.hidden
         flops = self.spec.model.layers * self.attention.flops_per_token + self.ends.flops_per_token

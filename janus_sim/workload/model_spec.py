@@ -38,7 +38,8 @@ class ModelSpec(Spec):
     Attributes
     ----------
     moe_layers : str or tuple of int
-        ``all``, ``none``, ``every 2`` (layers 1, 3, 5, ...), ``all after 3`` (all but the first three) or a list.
+        ``all``, ``none``, ``every 2`` (layers 1, 3, 5, ...), ``all after 3`` (all but the first three), a
+        list.
     experts, experts_per_rank : int or tuple of int
         Of each MoE layer, or one number for all of them; one of the two is given.
     loss_fraction : float

@@ -1,4 +1,4 @@
-"""The smallest pieces of a model: linear layers, norms, dropout and residual, forward and backward, as kernels."""
+"""The smallest pieces of a model as kernels: linear layers, norms, dropout and residual, both ways."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Kernels = tuple[Kernel, ...]
 
 
 class Backward(NamedTuple):
-    """Kernels of a backward pass: what the layer below waits for, and what nobody waits for before the step's end."""
+    """Kernels of a backward pass: what the layer below waits for, and what is awaited at the end."""
 
     input: Kernels = ()
     weight: Kernels = ()
@@ -84,7 +84,7 @@ class Pieces:
     def linear_backward(
         self, name: str, n: int, k: int, rows: int | None = None, *, bias: bool = False
     ) -> Backward:
-        """Return the gradients of a linear layer; the bias's is a pass of its own over the output's gradient if eager."""
+        """Return the gradients of a linear layer; the bias's, if eager, by a pass of its own."""
         m = self.tokens if rows is None else rows
         weight: Kernels = (self.product(f"{name} weight gradient", n, k, m),)
         if bias and self.eager:

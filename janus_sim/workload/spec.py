@@ -41,9 +41,9 @@ class RoutingSpec(Spec):
     Attributes
     ----------
     kind : str
-        ``balanced``: equal integer counts, remainders rotated. ``uniform``: multinomial draws. ``zipf``: the r-th most
-        popular expert has popularity r ** -exponent. ``dirichlet``: random popularities whose largest is
-        ``max_over_mean`` times their mean. ``trace``: recorded counts.
+        ``balanced``: equal integer counts, remainders rotated. ``uniform``: multinomial draws. ``zipf``: the
+        r-th most popular expert has popularity r ** -exponent. ``dirichlet``: random popularities whose
+        largest is ``max_over_mean`` times their mean. ``trace``: recorded counts.
     drift : float
         From 0 (popularities stay from step to step) to 1 (drawn anew at each step).
     correlation : float
@@ -53,8 +53,8 @@ class RoutingSpec(Spec):
     trace : str or tuple of str, optional
         Files of counts, .npz or .csv; several are laid end to end.
     iterations : int or tuple of int, optional
-        So many, spread evenly over the trace, or those of these numbers; None: as many as there are steps, from the
-        first.
+        So many, spread evenly over the trace, or those of these numbers; None: as many as there are steps,
+        from the first.
     """
 
     kind: Literal["balanced", "uniform", "zipf", "dirichlet", "trace"] = "balanced"
