@@ -191,8 +191,10 @@ def peak_memory(record: Record) -> tuple[dict[int, int], dict[int, int]]:
     return gpus, hosts
 
 
-def fits(record: Record) -> bool:
-    """Return whether every GPU and every host holds what it must, in the sizes of the facts."""
+def fits(record: Record) -> bool | None:
+    """Return whether every GPU and every host holds what it must; None if no ledger was kept."""
+    if not record.memory:
+        return None
     gpus, hosts = peak_memory(record)
     hbm, host = record.facts.get("hbm_size"), record.facts.get("host_memory")
     return (hbm is None or all(need <= hbm[rank] for rank, need in gpus.items())) and (

@@ -158,7 +158,7 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
         if name in table and not table[name].isna().all():
             shown[heading] = [_number(value, factor, form) for value in table[name]]
     if "fits" in table:
-        shown["fits"] = ["yes" if value else "NO" for value in table["fits"]]
+        shown["fits"] = ["-" if pd.isna(value) else "yes" if value else "NO" for value in table["fits"]]
     if "paradigms" in table and any(table["paradigms"]):
         shown["paradigms"] = [str(value) for value in table["paradigms"]]
     return pd.DataFrame(shown)

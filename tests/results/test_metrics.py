@@ -97,6 +97,7 @@ def test_a_run_fits_when_every_gpu_and_host_does() -> None:
         MemoryRecord(rank=-1, machine=0, component="cache", bytes=9),
     )
     record = Record(SpanLog().columns(), (), memory=memory, facts={"hbm_size": [10], "host_memory": [9]})
+    assert metrics.fits(Record(record.spans, ())) is None
     assert metrics.peak_memory(record) == ({0: 10}, {0: 9})
     assert metrics.fits(record)
     assert not metrics.fits(
