@@ -175,10 +175,11 @@ def memory(cluster: Cluster, done: list[Step]) -> tuple[MemoryRecord, ...]:
     """Return the ledger of every GPU and every host: of each component the largest of all steps."""
     peak: dict[tuple[int, int, str], int] = {}
     for step in done:
+        held: dict[tuple[int, int, str], int] = {}
         for rank, machine, parts in _ledgers(cluster, step):
             for name, size in parts.items():
-                key = (rank, machine, name)
-                peak[key] = max(peak.get(key, 0), size)
+                held[rank, machine, name] = held.get((rank, machine, name), 0) + size
+        peak |= {key: max(peak.get(key, 0), size) for key, size in held.items()}
     return tuple(
         MemoryRecord(rank=rank, machine=machine, component=name, bytes=size) for (rank, machine, name), size in peak.items()
     )

@@ -126,8 +126,7 @@ class Cluster:
 
         def happen() -> None:
             if hasattr(change, "capacity"):
-                self.fabric.sync()
-                self.flows.set_capacity(change.link, change.capacity)
+                self.fabric.set_capacity(change.link, change.capacity)
             else:
                 self.computes[change.rank].set_speed(change.speed)  # type: ignore[attr-defined]
 

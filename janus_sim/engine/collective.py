@@ -60,6 +60,7 @@ class Collective(ABC):
 
     stream: CommunicationStream
     turn: int
+    flows: _Flows
 
     def __init__(
         self, fabric: Fabric, computes: list[ComputeStream], place: Place, kind: str, label: str,
@@ -70,6 +71,7 @@ class Collective(ABC):
         self.calls: dict[int, Activity] = {}
         self.joined: dict[int, tuple[float, int]] = {}  # rank -> (when, why)
         self.index = {rank: index for index, rank in enumerate(members)}
+        self.left = 0
 
     def call(self, rank: int) -> Activity:
         """Hand the kernel to the stream of `rank`."""
@@ -81,6 +83,8 @@ class Collective(ABC):
 
     def join(self, rank: int, why: int) -> None:
         """The kernel starts on `rank`: it spins on its SMs until its own part is over."""
+        if not self.joined:
+            self.fabric.open(self.routes, 1)
         self.joined[rank] = (self.timeline.now, why)
         self.computes[rank].take(self.sms)
         self._join(rank)
@@ -94,8 +98,16 @@ class Collective(ABC):
             far_bytes=far,
         )  # fmt: skip
         self.computes[rank].take(-self.sms)
+        self.left += 1
+        if self.left == len(self.members):
+            self.fabric.open(self.routes, -1)
         self.stream.leave(rank, span)
         self.calls[rank].finish(span)
+
+    @property
+    def routes(self) -> NDArray[np.int32]:
+        """The routes of all flows (n, hops)."""
+        return self.flows.routes
 
     def __str__(self) -> str:
         missing = [rank for rank in self.members if rank not in self.joined]
@@ -181,6 +193,8 @@ class AllReduce(Collective):
     def __init__(self, size: int, **about: object) -> None:
         super().__init__(**about)  # type: ignore[arg-type]
         self.size = size
+        machines = [self.computes[member].machine for member in self.members]
+        self.flows = self._flows(ring_all_reduce(machines, size))
         self.group = self.fabric.groups(1, self._empty)
 
     def check(self, size: int, rank: int) -> None:
@@ -191,8 +205,6 @@ class AllReduce(Collective):
     def _join(self, rank: int) -> None:
         if len(self.joined) < len(self.members):
             return
-        machines = [self.computes[member].machine for member in self.members]
-        self.flows = self._flows(ring_all_reduce(machines, self.size))
         every = np.arange(len(self.flows.sizes))
         if len(every):
             groups = np.full((len(every), 2), -1, dtype=np.int64)

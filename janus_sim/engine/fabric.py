@@ -42,6 +42,9 @@ class Fabric:
         self._crosses = np.array([link.crosses for link in topology.links], dtype=bool)
         self._latency = np.append(topology.latency, 0.0)  # so that the padding, -1, adds nothing
         self._paths: dict[tuple[Device, Device, int], _Path] = {}
+        self._capacity = topology.capacity.copy()  # as of now, before any loss
+        self._nics = np.array([link.kind == "nic" for link in topology.links], dtype=bool)
+        self._open = np.zeros(links, dtype=np.int64)  # collectives open on each NIC
 
     def path(self, source: Device, target: Device, size: int) -> _Path:
         """Return route, start time, rate cap and number of machines left, of one transfer (cached)."""
@@ -136,6 +139,26 @@ class Fabric:
         for index in range(count):
             self.timeline.watch(first + index, lambda index=index: over(index))  # type: ignore[misc]
         return first
+
+    def set_capacity(self, link: int, capacity: float) -> None:
+        """Give a link another capacity, in bytes per second, from now on."""
+        self._capacity[link] = capacity
+        self._share_out(np.array([link]))
+
+    def open(self, routes: NDArray[np.int32], change: int) -> None:
+        """Count a collective on its NICs as open (1) or over (-1): those that overlap lose part of the rate."""
+        if self.topology.communication.overlap_loss:
+            used = np.unique(routes[routes >= 0])
+            nics = used[self._nics[used]]
+            self._open[nics] += change
+            self._share_out(nics)
+
+    def _share_out(self, links: NDArray[np.integer]) -> None:
+        loss = self.topology.communication.overlap_loss
+        self.sync()
+        for link in links.tolist():
+            kept = 1.0 - loss if self._open[link] > 1 else 1.0
+            self.flows.set_capacity(link, float(self._capacity[link]) * kept)
 
     def sync(self) -> None:
         """Tell an idle network the time, so that what is added now starts now."""

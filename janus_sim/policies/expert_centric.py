@@ -21,7 +21,7 @@ class ExpertCentric(Policy):
 
     def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Dispatch, experts, combine."""
-        if layer.rows_sent is layer.useful:  # the counts must be read back
+        if not layer.padded:  # the counts must be read back
             yield gpu.sync()
         yield gpu.all_to_all(layer.dispatch, "dispatch")
         for expert, rows in layer.mine(gpu.rank):
@@ -44,12 +44,13 @@ class ExpertCentric(Policy):
         yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {expert} weights", useful=useful)
 
     def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
-        """Rows that were sent and rows that arrived, kept for backward in every layer."""
-        rows = 0
+        """Rows that were sent and rows that arrived, kept for backward in every layer of the micro-batch alive."""
+        alive: dict[tuple[int, int], int] = {}
         for layer in layers:
             arrived = sum(rows for _, rows in layer.mine(rank))
-            rows += (arrived + int(layer.rows_sent[layer.group.index(rank)].sum())) * layer.hidden
-        return {"dispatch buffers": int(rows * (layers[0].dispatch_width if layers else 0))}
+            size = (arrived + layer.sent_by(rank)) * layer.hidden * layer.kernels.spec.element
+            alive[layer.step, layer.micro_batch] = alive.get((layer.step, layer.micro_batch), 0) + size
+        return {"dispatch buffers": max(alive.values(), default=0)}
 
     def paradigm(self, layer: MoELayer, domain: int) -> str:
         """Expert-centric in every layer."""
