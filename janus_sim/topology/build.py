@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from pathlib import Path
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files import nearest
@@ -40,7 +41,7 @@ class Parts:
     changes: list[LinkChange | GpuChange]
 
 
-def build(spec: TopologySpec, at: At) -> Parts:
+def build(spec: TopologySpec, at: At, beside: Path | None = None) -> Parts:
     """Build the parts of a topology that was checked.
 
     Parameters
@@ -48,6 +49,8 @@ def build(spec: TopologySpec, at: At) -> Parts:
     spec : TopologySpec
     at : function
         From a path into the file to the place that an error names.
+    beside : Path, optional
+        A folder to look in for the file of a GPU.
 
     Raises
     ------
@@ -57,7 +60,9 @@ def build(spec: TopologySpec, at: At) -> Parts:
     parts = Parts([], [], [], [], {}, [])
     counts = [group.machines for group in spec.mixed] or [spec.machines or 0]
     for (path, machine), count in zip(machines_of(spec), counts, strict=True):
-        wiring, kind = wired(machine), GpuKind.load(machine.gpus.kind, where=at(f"{path}.gpus.kind"))
+        name = machine.gpus.kind
+        own = beside if name.endswith((".yaml", ".yml")) else None
+        wiring, kind = wired(machine), GpuKind.load(name, where=at(f"{path}.gpus.kind"), beside=own)
         for _ in range(count):
             _place(parts, wiring, kind)
     if spec.fabric.type == "leaf_spine":

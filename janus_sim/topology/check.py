@@ -8,7 +8,8 @@ from janus_sim.errors import Mistake
 from janus_sim.topology.machine import MachineSpec
 from janus_sim.topology.spec import LinesSpec, TopologySpec
 
-_RDMA = ("all_to_all", "all_reduce", "pull")
+_WORDS = ("all_to_all", "all_reduce", "pull")
+MOST_GPUS = 16_384  #: more are refused, as a slip of the pen
 
 
 def mistakes(spec: TopologySpec, at: Callable[[str], str]) -> list[Mistake]:
@@ -46,6 +47,10 @@ def _machines(spec: TopologySpec) -> Iterator[tuple[str, str]]:
     if not spec.mixed and spec.machines is None:
         wish = "the number is left open; write machines: N" if spec.machine else "is missing"
         yield "machines", f"{wish}, as in {{base: {spec.name}, machines: 4}}" if spec.machine else wish
+    world = sum(group.machines * group.machine.gpus.count for group in spec.mixed)
+    world += (spec.machines or 0) * (spec.machine.gpus.count if spec.machine else 0)
+    if world > MOST_GPUS:
+        yield "machines", f"have {world:,} GPUs together; write at most {MOST_GPUS:,}"
     if not spec.mixed and spec.machine is None:
         yield "machine", "is missing; write the machine or a base"
 
@@ -95,12 +100,12 @@ def _transfers(spec: TopologySpec) -> Iterator[tuple[str, str]]:
     machines = [machine for _, machine in machines_of(spec)]
     needed = {("pull", "pcie")}
     if world_machines(spec) > 1:
-        needed |= {(word, "rdma") for word in _RDMA}
+        needed |= {(word, "rdma") for word in _WORDS}
     if any(machine.nvlink.type != "none" and machine.gpus.count > 1 for machine in machines):
-        needed |= {(word, "nvlink") for word in _RDMA}
+        needed |= {(word, "nvlink") for word in _WORDS}
     if any(machine.nvlink.type != "switch" and machine.gpus.count > 1 for machine in machines):
-        needed |= {(word, "pcie") for word in _RDMA}
-    for word in _RDMA:
+        needed |= {(word, "pcie") for word in _WORDS}
+    for word in _WORDS:
         lines: LinesSpec = getattr(spec.transfers, word)
         for kind in ("nvlink", "pcie", "rdma"):
             if (word, kind) in needed and not getattr(lines, kind):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from janus_sim.files import (
     Bandwidth,
     Bytes,
+    Field,
     Fraction,
     NonNegative,
-    Positive,
     Seconds,
     Spec,
     model_validator,
 )
 
 Duplex = Literal["full", "half"]
+Count = Annotated[int, Field(ge=1, le=256)]  #: things in a machine; more are a slip of the pen
 
 
 class PortSpec(Spec):
@@ -39,7 +40,7 @@ class GpusSpec(Spec):
     """The GPUs of a machine: a file of topologies/gpus, and how many."""
 
     kind: str
-    count: Positive
+    count: Count
 
 
 class PairSpec(Spec):
@@ -87,7 +88,7 @@ class PcieSpec(Spec):
     out in equal runs (8 GPUs on 4 switches: 0 and 1 on switch 0, and so on).
     """
 
-    switches: Positive
+    switches: Count
     lane: PortSpec
     uplink: PortSpec
     gpus: tuple[NonNegative, ...] | None = None
@@ -97,7 +98,7 @@ class PcieSpec(Spec):
 class SocketsSpec(Spec):
     """CPU sockets, every two joined by a link."""
 
-    count: Positive = 1
+    count: Count = 1
     bandwidth: Bandwidth | None = None
     efficiency: Fraction = 1.0
     latency: Seconds = 0.0
@@ -138,7 +139,7 @@ class HostSpec(PortSpec):
 class NicsSpec(PortSpec):
     """NICs of a machine; `switches` names the PCIe switch of each, else they are dealt out in equal runs."""
 
-    count: NonNegative
+    count: Annotated[int, Field(ge=0, le=256)]
     switches: tuple[NonNegative, ...] | None = None
 
 

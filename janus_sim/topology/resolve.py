@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files import join, layered, merge, validate
@@ -14,7 +14,15 @@ ROOM = "topologies"
 Source: TypeAlias = str | Path | Mapping[str, Any]
 
 
-def resolve(source: Source, beside: Path | None = None, where: str = "") -> tuple[TopologySpec, str]:
+class Resolved(NamedTuple):
+    """A specification, what stands before a path into it in errors, and the folder of its file."""
+
+    spec: TopologySpec
+    place: str
+    folder: Path | None
+
+
+def resolve(source: Source, beside: Path | None = None, where: str = "") -> Resolved:
     """Read a topology.
 
     Parameters
@@ -26,12 +34,6 @@ def resolve(source: Source, beside: Path | None = None, where: str = "") -> tupl
     where : str
         Where it was named, for errors.
 
-    Returns
-    -------
-    spec : TopologySpec
-    place : str
-        What stands before a path into it, in errors.
-
     Raises
     ------
     InputError
@@ -39,9 +41,10 @@ def resolve(source: Source, beside: Path | None = None, where: str = "") -> tupl
     """
     data, paths = layered(ROOM, source, beside, where)
     place = where or (f"{paths[0]}:" if paths and not isinstance(source, Mapping) else "topology")
+    folder = paths[0].parent if paths and not isinstance(source, Mapping) else beside
     if "mixed" in data:
-        data = {**data, "mixed": _kinds(data, beside or (paths[0].parent if paths else None), place)}
-    return validate(TopologySpec, data, place), place
+        data = {**data, "mixed": _kinds(data, folder, place)}
+    return Resolved(validate(TopologySpec, data, place), place, folder)
 
 
 def _kinds(data: Mapping[str, Any], beside: Path | None, where: str) -> object:

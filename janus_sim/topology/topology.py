@@ -87,12 +87,11 @@ class Topology:
         InputError
             With every mistake and its path.
         """
-        spec, place = resolve(source, beside, where)
-        return cls.build(spec, place)
+        return cls.build(*resolve(source, beside, where))
 
     @classmethod
-    def build(cls, spec: TopologySpec, where: str = "") -> Self:
-        """Build a topology from a specification.
+    def build(cls, spec: TopologySpec, where: str = "", beside: Path | None = None) -> Self:
+        """Build a topology from a specification; the file of a GPU is looked for in `beside`, too.
 
         Raises
         ------
@@ -103,7 +102,7 @@ class Topology:
         found = mistakes(spec, lambda path: join(where, path))
         if found:
             raise InputError(found)
-        parts = build(spec, lambda path: join(where, path))
+        parts = build(spec, lambda path: join(where, path), beside)
         talk = spec.communication
         return cls(
             spec=spec,

@@ -36,6 +36,7 @@ CASES = {
     "a NaN efficiency": ({"machine": {"nics": {"efficiency": float("nan")}}}, ["machine.nics.efficiency"]),
     "too efficient": ({"machine": {"nics": {"efficiency": 1.2}}}, ["machine.nics.efficiency"]),
     "no machines": ({"machines": 0}, ["machines"]),
+    "a slip of the pen": ({"machines": 100_000}, ["machines", "400,000 GPUs"]),
     "both": ({"mixed": [{"machines": 1}]}, ["machines", "stands beside mixed"]),
     "no NICs": ({"machine": {"nics": {"count": 0}}}, ["machine.nics", "cannot reach each other"]),
     "an unknown GPU": (
@@ -119,6 +120,12 @@ def test_a_mistake_in_a_kind_of_mixed_machines() -> None:
 def test_a_name_that_is_no_preset() -> None:
     with pytest.raises(InputError, match='did you mean "a100_4x8"'):
         Topology.load("a100_4x9")
+
+
+def test_a_gpu_of_ones_own_lies_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "slow.yaml").write_text("base: a100-sxm4-80gb\nname: slow\nsms: 54\n")
+    (tmp_path / "mine.yaml").write_text("base: two_gpus\nmachine: {gpus: {kind: slow.yaml}}\n")
+    assert Topology.load("mine.yaml", beside=tmp_path).gpus[1].kind.sms == 54
 
 
 def test_a_file_is_named(tmp_path: Path) -> None:
