@@ -65,6 +65,7 @@ def build(spec: TopologySpec, at: At, beside: Path | None = None) -> Parts:
         wiring, kind = wired(machine), GpuKind.load(name, where=at(f"{path}.gpus.kind"), beside=own)
         for _ in range(count):
             _place(parts, wiring, kind)
+    _check_sms(spec, parts.gpus, at)
     if spec.fabric.type == "leaf_spine":
         _leaves(parts, spec)
     _override(parts, spec, at)
@@ -75,6 +76,18 @@ def build(spec: TopologySpec, at: At, beside: Path | None = None) -> Parts:
 def wired(machine: MachineSpec) -> Wiring:
     """Wire a kind of machine, once."""
     return Wiring(machine)
+
+
+def _check_sms(spec: TopologySpec, gpus: list[GpuPlace], at: At) -> None:
+    """Refuse a collective that would hold more SMs than a GPU has."""
+    least = min(gpu.kind.sms for gpu in gpus)
+    found = [
+        Mistake(at(f"communication.sms.{word}"), f"holds {held} of the {least} SMs of a GPU; write fewer")
+        for word, held in spec.communication.sms
+        if held >= least
+    ]
+    if found:
+        raise InputError(found)
 
 
 def _place(parts: Parts, wiring: Wiring, kind: GpuKind) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from janus_sim.files import (
     Bandwidth,
+    Field,
     Fraction,
     NonNegative,
-    NonNegativeFloat,
     Positive,
     PositiveFloat,
     Seconds,
@@ -60,7 +60,7 @@ class CommunicationSpec(Spec):
     sms: SmsSpec = SmsSpec()
     all_reduce_efficiency: Fraction = 0.80
     channels: PositiveFloat = 1.0
-    overlap_loss: NonNegativeFloat = 0.0
+    overlap_loss: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class LineSpec(Spec):
@@ -103,6 +103,8 @@ class OverrideSpec(Spec):
     def _whole(self) -> Self:
         if (self.links is None) == (self.gpus is None):
             raise ValueError("name either links or gpus")
+        if self.gpus == ():
+            raise ValueError("names no GPU; write gpus: [5]")
         given = [name for name in ("bandwidth", "scale", "speed") if getattr(self, name) is not None]
         if self.links is not None and given not in (["bandwidth"], ["scale"]):
             raise ValueError("links take either a bandwidth or a scale")

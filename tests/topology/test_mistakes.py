@@ -86,6 +86,12 @@ CASES = {
         ["overrides.0", "bandwidth or a scale"],
     ),
     "links and GPUs": ({"overrides": [{"links": "*", "gpus": [1], "scale": 0.5}]}, ["overrides.0", "either"]),
+    "no GPU": ({"overrides": [{"gpus": [], "speed": 0.5}]}, ["overrides.0", "names no GPU"]),
+    "all SMs": (
+        {"communication": {"sms": {"all_reduce": 108}}},
+        ["communication.sms.all_reduce", "of the 108 SMs"],
+    ),
+    "all of a NIC lost": ({"communication": {"overlap_loss": 1.0}}, ["communication.overlap_loss"]),
     "a standstill": ({"overrides": [{"links": "*", "scale": 0.0}]}, ["overrides.0.scale"]),
 }
 
