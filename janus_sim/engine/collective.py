@@ -241,9 +241,10 @@ class _Flows:
         shared = self._flows_beside()
         self.weights = topology.communication.channels / shared
         self._message_size(word, ranks, target, far > 0)
-        if word == "all_reduce":  # a ring does not reach what its links carry at best
+        if word == "all_reduce":  # between machines a ring does not reach what its links carry at best
             slowest = np.where(self.routes >= 0, topology.capacity[self.routes], np.inf).min(axis=1)
-            self.caps = np.minimum(self.caps, topology.communication.all_reduce_efficiency * slowest / shared)
+            reached = topology.communication.all_reduce_efficiency * slowest / shared
+            self.caps = np.where(far > 0, np.minimum(self.caps, reached), self.caps)
 
     def _flows_beside(self) -> NDArray[np.float64]:
         """Return with how many flows of this collective each shares its most crowded link, itself included."""
