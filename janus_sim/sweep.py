@@ -207,7 +207,7 @@ def folder_of(experiment: Experiment) -> Path:
     >>> folder_of(
     ...     Experiment(name="A100, 4 x 8", topology="a100_4x8", workload="moe_gpt", policies={})
     ... ).as_posix()
-    'results/4-x-8'
+    'results/a100-4-x-8'
     """
     return Path("results") / (re.sub(r"[^\w.]+", "-", experiment.name.lower()).strip("-.") or "experiment")
 

@@ -162,12 +162,24 @@ def _status(arguments: Sequence[str] | None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; nothing was written", file=sys.stderr)
-        return INTERRUPTED
+        status = INTERRUPTED
+    except (
+        SystemExit
+    ) as end:  # typer leaves by itself for two reasons: a broken pipe (1) or an interrupt (130)
+        if end.code != INTERRUPTED:
+            raise BrokenPipeError from end
+        status = INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"{error.filename or 'the output'}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return JanusSimError.exit_code
     except Exception as error:
         show = getattr(error, "show", None)
         if not callable(show):
             raise
         show()  # a mistake in the use of the command, told by typer itself
         return int(getattr(error, "exit_code", 2))
+    if status == INTERRUPTED:
+        print("interrupted; nothing was written", file=sys.stderr)
     return status if isinstance(status, int) else 0

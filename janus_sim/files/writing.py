@@ -46,7 +46,7 @@ def write_whole(path: str | Path, content: bytes | Callable[[Path], None]) -> No
 
 
 def check_folder(target: str | Path) -> None:
-    """Refuse a folder that holds something else than an earlier result.
+    """Refuse a folder that holds something else than an earlier result, or that cannot be made.
 
     Raises
     ------
@@ -55,6 +55,11 @@ def check_folder(target: str | Path) -> None:
     """
     target = Path(target)
     if not target.exists():
+        above = next(folder for folder in target.absolute().parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise InputError(
+                Mistake(f"{target}:", f"cannot be made in {above}; write the results elsewhere with --out")
+            )
         return
     if not target.is_dir():
         raise InputError(Mistake(f"{target}:", "is not a folder; write the results elsewhere with --out"))

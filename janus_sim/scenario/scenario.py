@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,8 +193,11 @@ def label(written: object) -> str:
         return Path(str(written)).stem
     if "name" in written:
         return str(written["name"])
-    changes = [f"{key}={plain(value)}" for key, value in written.items() if key != "base"]
-    return " ".join([label(written.get("base", "")), *changes]).strip()
+    nested = {
+        key: isinstance(value, Mapping | tuple | list) for key, value in written.items() if key != "base"
+    }
+    changes = [key if deep else f"{key}={written[key]}" for key, deep in nested.items()]
+    return " ".join([label(written["base"]), *changes]) if "base" in written else "own"
 
 
 def plain(value: object) -> Any:  # noqa: ANN401
@@ -222,10 +226,9 @@ def _files(room: str, written: object, beside: Path | None) -> tuple[Path, ...]:
 
 
 def _references(value: object) -> list[str]:
-    """Find the ``module:Class`` types inside a policy or a schedule."""
+    """Find the ``module:Class`` words inside a policy or a schedule."""
     if isinstance(value, Mapping):
-        words = [str(key) for key in value] + [value["type"]] * isinstance(value.get("type"), str)
-        return [word for word in words if ":" in word] + _references(list(value.values()))
+        return _references([*value, *value.values()])
     if isinstance(value, tuple | list):
         return [word for inner in value for word in _references(inner)]
-    return [value] if isinstance(value, str) and ":" in value and " " not in value else []
+    return [value] if isinstance(value, str) and re.fullmatch(r"[\w.]+:\w+", value) else []

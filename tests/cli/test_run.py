@@ -1,0 +1,193 @@
+"""From one file to one table and one folder of results, by the installed command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import COMMAND, Run
+
+FILES = ["layers.csv", "links.csv", "provenance.json", "spans.parquet", "summary.csv"]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ["pandas", "scipy", "matplotlib", "numba", "numpy", "networkx", "simpy"]
+    code = (
+        "import sys\n"
+        "from janus_sim.cli import main\n"
+        "try:\n    main(['--help'])\n"
+        f"except SystemExit as end:\n    print(end.code, [name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_a_run_prints_a_table_and_bars_and_writes_everything(janus_sim: Run, tiny: Path) -> None:
+    done = janus_sim("run", tiny)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert {"policy", "ms", "speedup", "MFU", "fits"} <= set(lines[0].split())
+    assert [line.split()[0] for line in lines[1:4]] == ["expert_centric", "data_centric", "janus"]
+    assert "exposed communication" in done.stdout
+    assert "1/3 expert_centric" in done.stderr
+    folder = tiny.parent / "results" / "tiny"
+    names = {path.name for path in folder.iterdir()}
+    assert set(FILES) <= names
+    figures = [path for path in folder.rglob("*") if path.suffix in {".png", ".pdf"}]
+    assert len(figures) == 6
+
+
+def test_json_is_one_array_of_the_rows_of_the_summary(janus_sim: Run, tiny: Path) -> None:
+    done = janus_sim("run", tiny, "workload.micro_batch_size=2,4", "--format", "json", "--out", "there")
+    rows = json.loads(done.stdout)
+    header = (tiny.parent / "there" / "summary.csv").read_text().splitlines()[0].split(",")
+    assert [list(row) for row in rows] == [header] * 6
+    assert rows[0]["scenario"] == "expert_centric micro_batch_size=2"
+    assert [row["micro_batch_size"] for row in rows] == [2, 2, 2, 4, 4, 4]
+    assert [row["speedup"] for row in rows if row["policy"] == "expert_centric"] == [1.0, 1.0]
+    needed = (
+        "scenario topology workload precision micro_batch_size policy step_time_s speedup exposed_comm_s "
+        "exposed_all_to_all_share expert_cross_machine_bytes dense_cross_machine_bytes fits "
+        "peak_gpu_memory_bytes tokens_per_s mfu r step_time_p50_s step_time_p99_s"
+    )
+    assert set(needed.split()) <= set(header)
+
+
+def test_quiet_prints_nothing(janus_sim: Run, tiny: Path) -> None:
+    done = janus_sim("sweep", tiny, "policies=expert_centric", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tiny.parent / "results" / "tiny" / "summary.csv").exists()
+
+
+def test_a_dry_run_checks_and_counts_and_writes_nothing(janus_sim: Run, tiny: Path) -> None:
+    done = janus_sim("run", tiny, "seed=1,2", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "6 scenarios; roughly" in done.stdout
+    assert not (tiny.parent / "results").exists()
+    rows = json.loads(janus_sim("run", tiny, "--dry-run", "--format", "json").stdout)
+    assert [row["policy"] for row in rows] == ["expert_centric", "data_centric", "janus"]
+
+
+def test_the_same_file_gives_the_same_bytes_under_another_hash_seed(janus_sim: Run, tiny: Path) -> None:
+    for seed in ("1", "2"):
+        done = janus_sim("run", tiny, "--out", f"out{seed}", PYTHONHASHSEED=seed)
+        assert done.returncode == 0, done.stderr
+    first, second = tiny.parent / "out1", tiny.parent / "out2"
+    names = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(second) for path in second.rglob("*") if path.is_file())
+    differ = [str(name) for name in names if (first / name).read_bytes() != (second / name).read_bytes()]
+    assert differ == []
+    text = (first / "provenance.json").read_text()
+    assert str(tiny.parent) not in text
+    assert set(json.loads(text)["inputs"]) >= {"experiments/tiny.yaml", "topologies/two_gpus.yaml"}
+
+
+def test_an_earlier_result_is_replaced_and_another_folder_refused(janus_sim: Run, tiny: Path) -> None:
+    assert janus_sim("run", tiny, "policies=expert_centric").returncode == 0
+    folder = tiny.parent / "results" / "tiny"
+    (folder / "leftover.txt").write_text("old")
+    assert janus_sim("run", tiny, "policies=expert_centric").returncode == 0
+    assert not (folder / "leftover.txt").exists()
+    done = janus_sim("run", tiny, "--out", tiny.parent)
+    assert done.returncode == 2
+    assert "holds something else than a result" in done.stderr
+    assert tiny.exists()
+
+
+def test_the_lists(janus_sim: Run) -> None:
+    for command, name in [
+        ("policies", "data_centric"),
+        ("schedules", "sequential"),
+        ("topologies", "a100_4x8"),
+        ("workloads", "moe_gpt"),
+    ]:
+        done = janus_sim(command)
+        assert done.returncode == 0, done.stderr
+        assert name in done.stdout
+        assert name in {row["name"] for row in json.loads(janus_sim(command, "--format", "json").stdout)}
+
+
+def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    command = [str(COMMAND), *map(str, arguments)]
+    return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    with start(tmp_path, "policies") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_an_interrupt_ends_with_130_and_leaves_nothing(tiny: Path) -> None:
+    with start(tiny.parent, "run", tiny, "seed=" + ",".join(map(str, range(1000)))) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("2/"):
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait(60) == 130
+    assert "Traceback" not in rest
+    assert "interrupted" in rest
+    assert not (tiny.parent / "results").exists()
+
+
+MINE = '''
+"""A policy of one's own: wait a little, then do as expert-centric does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from janus_sim import POLICIES, Gpu, RoutedLayer, Steps
+
+
+@dataclass(frozen=True)
+class LazyFetch(POLICIES["expert_centric"]):
+    """Think before every dispatch.
+
+    Parameters
+    ----------
+    patience : float
+        Seconds.
+    """
+
+    patience: float = 0.0
+
+    def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
+        yield gpu.think(self.patience)
+        yield from super().forward(gpu, layer)
+'''
+
+
+def test_a_policy_beside_the_file_runs_from_elsewhere_and_is_never_stale(
+    janus_sim: Run, tiny: Path, tmp_path: Path
+) -> None:
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "x.yaml").write_text(tiny.read_text() + '  mine: {type: "lazy:LazyFetch", patience: 1 ms}\n')
+    (lab / "lazy.py").write_text(MINE)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def times() -> dict[str, float]:
+        done = janus_sim("run", "../lab/x.yaml", "--format", "json", cwd=elsewhere)
+        assert done.returncode == 0, done.stderr
+        return {row["policy"]: row["step_time_s"] for row in json.loads(done.stdout)}
+
+    first = times()
+    assert first["mine"] == pytest.approx(first["expert_centric"] + 1e-3, rel=1e-9)
+    (lab / "lazy.py").write_text(MINE.replace("self.patience)", "2 * self.patience)"))
+    assert times()["mine"] == pytest.approx(first["expert_centric"] + 2e-3, rel=1e-9)
+    told = json.loads((elsewhere / "results" / "tiny" / "provenance.json").read_text())
+    assert "modules/lazy" in told["inputs"]
