@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from janus_sim.network import layout as at
-from janus_sim.network.lanes import Array
+from janus_sim.network.compiled import Array, compiled
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def double_width(clock: Array, series: Array) -> None:
     """Add neighbouring bins together, so that the same number of bins spans twice the time."""
     bins = series.shape[1]
@@ -20,7 +18,7 @@ def double_width(clock: Array, series: Array) -> None:
     clock[at.WIDTH] *= 2.0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def write_series(target: int, now: float, clock: Array, link: Array, series: Array) -> None:
     """Put what the link carried since its last writing into the bins."""
     begin, rate = link[target, at.UP_TO], link[target, at.USE] + link[target, at.USE_ERROR]
@@ -41,7 +39,7 @@ def write_series(target: int, now: float, clock: Array, link: Array, series: Arr
         i += 1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def add_use(target: int, old: float, new: float, now: float, clock: Array, link: Array, series: Array) -> None:
     """The rate of one flow on this link goes from `old` to `new`; sums keep their rounding error beside them."""
     if old == 0.0 and new > 0.0:
@@ -65,7 +63,7 @@ def add_use(target: int, old: float, new: float, now: float, clock: Array, link:
         link[target, at.USE], link[target, at.USE_ERROR] = 0.0, 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def read_links(
     head: Array, clock: Array, route: Array, whole: Array, real: Array, lane: Array, link: Array, series: Array,
     carried: Array, busy: Array

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from janus_sim.network import layout as at
-from janus_sim.network.lanes import Array, mark
+from janus_sim.network.compiled import Array, compiled
+from janus_sim.network.lanes import mark
 from janus_sim.network.running import join, leave, next_event, set_next, settle
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def lacks_room(hops: int, head: Array, pool: Array, lane: Array, scratch: Array) -> bool:
     """Whether one more start might not fit."""
     return (
@@ -20,7 +20,7 @@ def lacks_room(hops: int, head: Array, pool: Array, lane: Array, scratch: Array)
     )
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def refuses(
     links: Array, size: float, start: float, cap: float, weight: float, a: int, b: int, now: float, links_known: int,
     groups: int
@@ -36,7 +36,7 @@ def refuses(
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def place(
     links: Array, size: float, start: float, cap: float, weight: float, priority: int, a: int, b: int, head: Array,
     route: Array, whole: Array, real: Array, when: Array, soonest: Array, group: Array
@@ -69,11 +69,11 @@ def place(
     return int(f)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def add_one(
     head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
     share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
-    group: Array, emptied: Array, ends: Array,
+    group: Array, emptied: Array, heap: Array, ends: Array,
     links: Array, size: float, start: float, cap: float, weight: float, priority: int, a: int, b: int
 ) -> int:  # fmt: skip
     """Add one flow; its id, or GROW or WRONG with nothing done. A start of -inf means now."""
@@ -94,18 +94,18 @@ def add_one(
     return int(whole[f, at.ID])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def add_many(
     head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
     share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
-    group: Array, emptied: Array, ends: Array,
+    group: Array, emptied: Array, heap: Array, ends: Array,
     first: int, links: Array, size: Array, start: Array, cap: Array, weight: Array, priority: Array, groups: Array
 ) -> tuple[int, int]:  # fmt: skip
     """Add flows first, first + 1, ...: (DONE, n), or (GROW or WRONG, the flow at which it stopped)."""
     for i in range(first, len(size)):
         code = add_one(
             head, clock, route, whole, real, when, soonest, lane, share, level, link, series, pool, work, scratch, joined,
-            group, emptied, ends,
+            group, emptied, heap, ends,
             links[i], size[i], start[i], cap[i], weight[i], priority[i], groups[i, 0], groups[i, 1]
         )  # fmt: skip
         if code < 0:
@@ -113,7 +113,7 @@ def add_many(
     return at.DONE, len(size)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def finish(
     f: int, found: int, now: float, head: Array, whole: Array, when: Array, soonest: Array, group: Array, emptied: Array,
     ends: Array
@@ -139,7 +139,7 @@ def finish(
     set_next(f, np.inf, when, soonest)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def happen(
     until: float, head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array,
     lane: Array, share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array,
@@ -167,11 +167,11 @@ def happen(
     return at.DONE
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def run(
     head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
     share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
-    group: Array, emptied: Array, ends: Array,
+    group: Array, emptied: Array, heap: Array, ends: Array,
     until: float
 ) -> tuple[int, float, float, int]:  # fmt: skip
     """Run to `until` or to the first instant at which a group empties: (code, now, next event, groups emptied).
@@ -181,7 +181,8 @@ def run(
     code = at.DONE
     while True:
         settle(
-            head, clock, route, whole, real, when, soonest, lane, share, level, link, series, pool, work, scratch, joined
+            head, clock, route, whole, real, when, soonest, lane, share, level, link, series, pool, work, scratch, joined,
+            heap
         )
         time = next_event(head, when, soonest)
         if time > until:
@@ -203,11 +204,11 @@ def run(
     return code, clock[at.NOW], time, head[at.EMPTIED]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def change(
     head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
     share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
-    group: Array, emptied: Array, ends: Array,
+    group: Array, emptied: Array, heap: Array, ends: Array,
     target: int, value: float
 ) -> None:  # fmt: skip
     """Give a link another capacity from now on."""

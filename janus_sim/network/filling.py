@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
-import heapq
-
 import numpy as np
-from numba import njit
 
 from janus_sim.network import layout as at
-from janus_sim.network.lanes import Array, rest
+from janus_sim.network.compiled import Array, compiled
+from janus_sim.network.lanes import rest
 
 
-@njit(cache=True, error_model="numpy")
-def height_of(
-    x: int, lane: Array, share: Array, pool: Array, real: Array, fixed: Array
-) -> float:
-    """The level at which lane `x` would be full if all its flows not yet fixed rose together; infinite if none is left."""
+@compiled
+def push(key: float, item: int, count: int, heap: Array) -> int:
+    """Put an item into a binary heap of `count` rows (key, item); the new count."""
+    i = count
+    while i > 0:
+        parent = (i - 1) // 2
+        if heap[parent, 0] <= key:
+            break
+        heap[i, 0], heap[i, 1] = heap[parent, 0], heap[parent, 1]
+        i = parent
+    heap[i, 0], heap[i, 1] = key, item
+    return count + 1
+
+
+@compiled
+def pop(count: int, heap: Array) -> int:
+    """Remove the row of the lowest key, which the caller has read; the new count."""
+    count -= 1
+    key, item, i = heap[count, 0], heap[count, 1], 0
+    while True:
+        child = 2 * i + 1
+        if child >= count:
+            break
+        if child + 1 < count and heap[child + 1, 0] < heap[child, 0]:
+            child += 1
+        if heap[child, 0] >= key:
+            break
+        heap[i, 0], heap[i, 1] = heap[child, 0], heap[child, 1]
+        i = child
+    heap[i, 0], heap[i, 1] = key, item
+    return count
+
+
+@compiled
+def height_of(x: int, lane: Array, share: Array, pool: Array, real: Array) -> float:
+    """The level at which lane `x` is full if its flows not yet fixed rise together; infinite if none is left."""
     held, free = 0.0, 0.0
     block = lane[x, at.BLOCK]
     for i in range(lane[x, at.COUNT]):
         f = pool[block + i] >> at.HOP_BITS
-        if fixed[f] >= 0.0:
-            held += fixed[f] * real[f, at.WEIGHT]
+        if real[f, at.FIXED] >= 0.0:
+            held += real[f, at.FIXED] * real[f, at.WEIGHT]
         else:
             free += real[f, at.WEIGHT]
     if free == 0.0:
@@ -30,66 +59,76 @@ def height_of(
     return max(share[x, at.AVAILABLE] - held, 0.0) / free
 
 
-@njit(cache=True, error_model="numpy")
-def fill_one(
-    ranking: int, rows: Array, first: int, last: int, running: Array, lane: Array, share: Array, level: Array, link: Array,
-    pool: Array, whole: Array, real: Array, fixed: Array
-) -> None:  # fmt: skip
-    """Fill the lanes rows[first:last], all those of one priority, from the lowest level up."""
-    heap = [(0.0, -1)]
-    heap.pop()
-    for i in range(first, last):
+@compiled
+def open_lanes(
+    rows: Array, number: int, lane: Array, share: Array, level: Array, link: Array, pool: Array, real: Array, heap: Array
+) -> int:
+    """Line up the lanes of one priority, and the caps of their flows, by the level at which each binds first."""
+    count = 0
+    for i in range(number):
         x = rows[i]
-        above = lane[x, at.ABOVE]
+        above, block = lane[x, at.ABOVE], lane[x, at.BLOCK]
         share[x, at.AVAILABLE] = rest(above, level, share) if above >= 0 else link[lane[x, at.LINK], at.CAPACITY]
         level[x] = np.inf
-        heap.append((share[x, at.AVAILABLE] / share[x, at.HEAVY] * 0.5, x))  # HEAVY carries rounding errors
-    for f in running:
-        if whole[f, at.PRIORITY] == ranking and real[f, at.CAP] < np.inf:
-            heap.append((real[f, at.CAP], -1 - f))
-    heapq.heapify(heap)
-    while len(heap) > 0:
-        key, x = heapq.heappop(heap)
+        for k in range(lane[x, at.COUNT]):
+            f = pool[block + k] >> at.HOP_BITS
+            real[f, at.FIXED] = -1.0
+            if pool[block + k] == f << at.HOP_BITS and real[f, at.CAP] < np.inf:  # once, at its first hop
+                count = push(real[f, at.CAP], -1 - f, count, heap)
+    for i in range(number):
+        x = rows[i]
+        count = push(height_of(x, lane, share, pool, real), x, count, heap)
+    return count
+
+
+@compiled
+def fill_one(
+    rows: Array, number: int, lane: Array, share: Array, level: Array, link: Array, pool: Array, real: Array, heap: Array
+) -> None:
+    """Fill the lanes of one priority from the lowest level up; a lane's turn may come later than it seemed."""
+    count = open_lanes(rows, number, lane, share, level, link, pool, real, heap)
+    while count > 0:
+        key, x = heap[0, 0], int(heap[0, 1])
+        count = pop(count, heap)
         if x < 0:
-            f = -1 - x
-            if fixed[f] < 0.0:
-                fixed[f] = key
+            if real[-1 - x, at.FIXED] < 0.0:
+                real[-1 - x, at.FIXED] = key
             continue
-        height = height_of(x, lane, share, pool, real, fixed)
-        if height > key * (1.0 + at.SAME):
-            if height < np.inf:
-                heapq.heappush(heap, (height, x))
-            continue
-        height = max(height, key)
+        height = height_of(x, lane, share, pool, real)
         if height == np.inf:
             continue
+        if height > key * (1.0 + at.SAME):
+            count = push(height, x, count, heap)
+            continue
+        height = max(height, key)
         level[x] = height
         share[x, at.USED] = share[x, at.AVAILABLE]
         for i in range(lane[x, at.COUNT]):
             f = pool[lane[x, at.BLOCK] + i] >> at.HOP_BITS
-            if fixed[f] < 0.0:
-                fixed[f] = height
-    for i in range(first, last):  # lanes that never filled, with what their flows use in the end
+            if real[f, at.FIXED] < 0.0:
+                real[f, at.FIXED] = height
+    for i in range(number):  # lanes that never filled, with what their flows use in the end
         if level[rows[i]] == np.inf:
-            height_of(rows[i], lane, share, pool, real, fixed)
+            height_of(rows[i], lane, share, pool, real)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def fill(
-    head: Array, lane: Array, share: Array, level: Array, link: Array, pool: Array, whole: Array, real: Array
+    head: Array, lane: Array, share: Array, level: Array, link: Array, pool: Array, real: Array, rows: Array, heap: Array
 ) -> None:
     """Give every lane its level from nothing but capacities, priorities, weights and caps."""
-    fixed = np.full(head[at.FLOWS], -1.0)
-    running = np.flatnonzero(whole[: head[at.FLOWS], at.STATE] == at.RUNNING)
-    rows = np.flatnonzero(lane[: head[at.LANES], at.COUNT] > 0)
-    order = np.argsort(lane[rows, at.RANKING], kind="mergesort")
-    rows = rows[order]
-    first = 0
-    while first < len(rows):
-        ranking = lane[rows[first], at.RANKING]
-        last = first
-        while last < len(rows) and lane[rows[last], at.RANKING] == ranking:
-            last += 1
-        fill_one(ranking, rows, first, last, running, lane, share, level, link, pool, whole, real, fixed)
-        first = last
+    done, more = 0, True
+    ranking = 0
+    while more:
+        more, lowest, number = False, 0, 0
+        for x in range(head[at.LANES]):
+            if lane[x, at.COUNT] > 0 and (done == 0 or lane[x, at.RANKING] > ranking):
+                if not more or lane[x, at.RANKING] < lowest:
+                    more, lowest, number = True, lane[x, at.RANKING], 0
+                if lane[x, at.RANKING] == lowest:
+                    rows[number] = x
+                    number += 1
+        if more:
+            fill_one(rows, number, lane, share, level, link, pool, real, heap)
+            done, ranking = done + 1, lowest
     head[at.FILLINGS] += 1

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _NAMES: Final = (
-    "head clock route whole real when soonest lane share level link series pool work scratch joined group emptied ends"
+    "head clock route whole real when soonest lane share level link series pool work scratch joined group emptied heap ends"
 ).split()
 
 
@@ -84,6 +84,7 @@ class Flows:
             "joined": np.zeros(sizes["joined"], np.int64),
             "group": np.zeros((sizes["group"], at.GROUP), np.int64),
             "emptied": np.zeros(sizes["group"], np.int64),
+            "heap": np.zeros((sizes["whole"] + sizes["lane"], 2)),
             "ends": np.zeros(0),
         }
         self._pack()
@@ -133,6 +134,7 @@ class Flows:
         if needed > len(arrays["pool"]):
             self._stretch("pool", 2 * needed)
         self._stretch("scratch", 4 * int(head[at.LARGEST]))
+        self._stretch("heap", len(arrays["whole"]) + len(arrays["lane"]))
         self._pack()
 
     @property

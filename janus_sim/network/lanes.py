@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
 from janus_sim.network import layout as at
+from janus_sim.network.compiled import Array, compiled
 
-Array = np.ndarray[Any, Any]
 
-
-@njit(cache=True, error_model="numpy")
+@compiled
 def rest(x: int, level: Array, share: Array) -> float:
     """Bytes/s that lane `x` leaves to larger priorities: nothing where it is saturated."""
     if level[x] < np.inf:
@@ -21,7 +17,7 @@ def rest(x: int, level: Array, share: Array) -> float:
     return left if left > at.SAME * share[x, at.AVAILABLE] else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def mark(x: int, head: Array, lane: Array, work: Array) -> None:
     """Put lane `x` among those that wait for a visit."""
     if lane[x, at.IS_DIRTY] == 0:
@@ -30,7 +26,7 @@ def mark(x: int, head: Array, lane: Array, work: Array) -> None:
         head[at.DIRTY] += 1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def offer_below(x: int, head: Array, lane: Array, share: Array, level: Array, work: Array) -> None:
     """Tell the lane below `x` what `x` leaves to it."""
     below = lane[x, at.BELOW]
@@ -41,7 +37,7 @@ def offer_below(x: int, head: Array, lane: Array, share: Array, level: Array, wo
             mark(below, head, lane, work)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def take_block(room: int, head: Array, pool: Array) -> int:
     """First entry of a free block of `room` pool entries, a power of two."""
     kind = at.FREE_BLOCK
@@ -57,7 +53,7 @@ def take_block(room: int, head: Array, pool: Array) -> int:
     return int(block)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def give_block(block: int, room: int, head: Array, pool: Array) -> None:
     """Put a block back into its free list."""
     kind = at.FREE_BLOCK
@@ -67,7 +63,7 @@ def give_block(block: int, room: int, head: Array, pool: Array) -> None:
     head[kind] = block
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def open_lane(
     target: int, ranking: int, head: Array, lane: Array, share: Array, level: Array, link: Array, pool: Array, work: Array
 ) -> int:
@@ -101,7 +97,7 @@ def open_lane(
     return int(x)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def close_lane(
     x: int, head: Array, lane: Array, share: Array, level: Array, link: Array, pool: Array, work: Array
 ) -> None:
@@ -122,7 +118,7 @@ def close_lane(
     head[at.FREE_LANE] = x
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def enter(f: int, hop: int, x: int, weight: float, head: Array, lane: Array, share: Array, pool: Array, route: Array) -> None:
     """Append flow `f`, at this hop of its route, to lane `x`."""
     count, room = lane[x, at.COUNT], lane[x, at.ROOM]
@@ -140,7 +136,7 @@ def enter(f: int, hop: int, x: int, weight: float, head: Array, lane: Array, sha
     share[x, at.HEAVY] += weight
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def quit_lane(f: int, hop: int, weight: float, lane: Array, share: Array, pool: Array, route: Array) -> int:
     """Take flow `f`, at this hop, out of its lane; the last entry fills the gap."""
     x = route[f, hop]

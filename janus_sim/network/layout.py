@@ -52,6 +52,7 @@ RATE: Final = 3  # bytes/s since SINCE
 WEIGHT: Final = 4
 CAP: Final = 5  # rate cap a unit of weight
 LEVEL: Final = 6  # rate a unit of weight
+FIXED: Final = 7  # in a filling, the level at which the flow was held; -1 before
 REAL: Final = 8
 
 # lane: int64 columns; a lane is the flows of one priority on one link

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from janus_sim.network import layout as at
 from janus_sim.network.accounts import add_use
+from janus_sim.network.compiled import Array, compiled
 from janus_sim.network.filling import fill
-from janus_sim.network.lanes import Array, close_lane, enter, mark, open_lane, quit_lane
+from janus_sim.network.lanes import close_lane, enter, mark, open_lane, quit_lane
 from janus_sim.network.sharing import repair
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def set_next(f: int, time: float, when: Array, soonest: Array) -> None:
     """Write when flow `f` starts or ends next; the minimum of its batch becomes unknown if it held it."""
     old, batch = when[f], f // at.BATCH
@@ -23,7 +23,7 @@ def set_next(f: int, time: float, when: Array, soonest: Array) -> None:
         soonest[batch] = np.nan
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def next_event(head: Array, when: Array, soonest: Array) -> float:
     """The time of the next start or end if nothing else changes."""
     best = np.inf
@@ -37,7 +37,7 @@ def next_event(head: Array, when: Array, soonest: Array) -> float:
     return best
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def touch(
     f: int, now: float, clock: Array, level: Array, lane: Array, route: Array, whole: Array, real: Array, when: Array,
     soonest: Array, link: Array, series: Array
@@ -62,10 +62,11 @@ def touch(
         add_use(lane[route[f, hop], at.LINK], old, rate, now, clock, link, series)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def settle(
     head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
-    share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array
+    share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
+    heap: Array
 ) -> None:  # fmt: skip
     """Bring rates up to what has changed since the last time: starts, ends, capacities."""
     if head[at.DIRTY] == 0 and head[at.JOINED] == 0:
@@ -78,7 +79,7 @@ def settle(
         for i in range(head[at.DIRTY]):
             lane[work[0, i], at.IS_DIRTY] = 0
         head[at.DIRTY] = 0
-        fill(head, lane, share, level, link, pool, whole, real)
+        fill(head, lane, share, level, link, pool, real, work[0], heap)
         for f in range(head[at.FLOWS]):
             if whole[f, at.STATE] == at.RUNNING:
                 touch(f, now, clock, level, lane, route, whole, real, when, soonest, link, series)
@@ -97,7 +98,7 @@ def settle(
     head[at.CHANGED], head[at.JOINED], head[at.LEFT] = 0, 0, 0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def join(
     f: int, head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
     share: Array, level: Array, link: Array, pool: Array, work: Array, joined: Array
@@ -115,7 +116,7 @@ def join(
     head[at.MOVING] += 1
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def binding(f: int, level: Array, lane: Array, route: Array, whole: Array, real: Array) -> int:
     """The link that holds flow `f` back; -1 if it is its own cap or nothing."""
     low, found = real[f, at.CAP], -1
@@ -126,7 +127,7 @@ def binding(f: int, level: Array, lane: Array, route: Array, whole: Array, real:
     return int(found)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def leave(
     f: int, head: Array, clock: Array, route: Array, whole: Array, real: Array, lane: Array, share: Array, level: Array,
     link: Array, series: Array, pool: Array, work: Array

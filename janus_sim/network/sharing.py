@@ -10,13 +10,13 @@ lane of each priority. A visit makes it hold for one lane and marks those for wh
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from janus_sim.network import layout as at
-from janus_sim.network.lanes import Array, mark, offer_below
+from janus_sim.network.compiled import Array, compiled
+from janus_sim.network.lanes import mark, offer_below
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def gather(
     x: int, lane: Array, level: Array, pool: Array, route: Array, whole: Array, real: Array, scratch: Array
 ) -> tuple[float, float]:
@@ -43,7 +43,7 @@ def gather(
     return wanted, mass
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def pour(available: float, mass: float, count: int, scratch: Array) -> float:
     """The level at which flows, each held by its offer, together use `available`."""
     height = available / mass
@@ -60,7 +60,7 @@ def pour(available: float, mass: float, count: int, scratch: Array) -> float:
         height = higher
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def alarm(
     x: int, old: float, new: float, head: Array, lane: Array, share: Array, level: Array, pool: Array, route: Array,
     whole: Array, scratch: Array, work: Array
@@ -88,7 +88,7 @@ def alarm(
             mark(q, head, lane, work)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def visit(
     x: int, head: Array, lane: Array, share: Array, level: Array, pool: Array, route: Array, whole: Array, real: Array,
     scratch: Array, work: Array
@@ -115,7 +115,7 @@ def visit(
     offer_below(x, head, lane, share, level, work)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def lowest_dirty(head: Array, lane: Array, share: Array, level: Array, work: Array) -> int:
     """Take out the marked lane of the smallest priority, and among these of the lowest level."""
     best, best_key = 0, np.inf
@@ -134,7 +134,7 @@ def lowest_dirty(head: Array, lane: Array, share: Array, level: Array, work: Arr
     return int(x)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def repair(
     head: Array, lane: Array, share: Array, level: Array, pool: Array, route: Array, whole: Array, real: Array,
     scratch: Array, work: Array
