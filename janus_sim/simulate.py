@@ -44,7 +44,7 @@ def simulate(scenario: Scenario) -> Result:
     Examples
     --------
     >>> from janus_sim import Scenario
-    >>> result = simulate(Scenario(topology="two_gpus", workload="moe_gpt", policy="expert_centric"))
+    >>> result = simulate(Scenario(topology="two_gpus", workload="moe_bert", policy="expert_centric"))
     >>> len(result.steps)
     1
     """
