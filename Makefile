@@ -25,8 +25,9 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@
 
+# A small run compiles all kernels; they are kept beside their sources.
 $(COMPILED): $(INSTALLED) $(KERNELS)
-	$(BIN)/python -c "import janus_sim.network as n; n.compile_kernels()"
+	$(BIN)/python -c "from janus_sim import Scenario, simulate; simulate(Scenario(topology='two_gpus', workload='moe_gpt', policy='janus'))"
 	@touch $@
 
 install: $(COMPILED)

@@ -111,7 +111,7 @@ def _scenario(
             policy: named(policy, experiment.policies[policy], experiment.where(f"policies.{policy}"))
         },
     }
-    labels = {"topology": label(data["topology"]), "workload": label(data["workload"])}
+    labels = {"topology": label(data["topology"], False), "workload": label(data["workload"], False)}
     for path in sorted(mine, key=lambda path: path.count(".")):
         try:
             data = put(data, path, mine[path])

@@ -181,8 +181,8 @@ class Scenario(Spec):
         return tuple(find_trace(file, self._data_folder()) for file in self.workload_spec().routing.files)
 
 
-def label(written: object) -> str:
-    """Give the name of a topology or a workload as a table shows it.
+def label(written: object, changes: bool = True) -> str:
+    """Give the name of a topology or a workload as a table shows it, with what was changed in it or without.
 
     Examples
     --------
@@ -193,11 +193,13 @@ def label(written: object) -> str:
         return Path(str(written)).stem
     if "name" in written:
         return str(written["name"])
+    if "base" not in written:
+        return "own"
     nested = {
         key: isinstance(value, Mapping | tuple | list) for key, value in written.items() if key != "base"
     }
-    changes = [key if deep else f"{key}={written[key]}" for key, deep in nested.items()]
-    return " ".join([label(written["base"]), *changes]) if "base" in written else "own"
+    shown = [key if deep else f"{key}={written[key]}" for key, deep in nested.items() if changes]
+    return " ".join([label(written["base"], changes), *shown])
 
 
 def plain(value: object) -> Any:  # noqa: ANN401
