@@ -27,7 +27,7 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 
 # A small run compiles all kernels; they are kept beside their sources.
 $(COMPILED): $(INSTALLED) $(KERNELS)
-	$(BIN)/python -c "from janus_sim import Scenario, simulate; simulate(Scenario(topology='two_gpus', workload='moe_gpt', policy='janus'))"
+	$(BIN)/python -c "from janus_sim import Scenario, simulate; simulate(Scenario(topology='two_gpus', workload='moe_bert', policy='data_centric'))"
 	@touch $@
 
 install: $(COMPILED)

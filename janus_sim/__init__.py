@@ -5,7 +5,7 @@ The names below are the face of the package. They are imported when first used, 
 Examples
 --------
 >>> import janus_sim
->>> scenario = janus_sim.Scenario(topology="two_gpus", workload="moe_gpt", policy="janus")
+>>> scenario = janus_sim.Scenario(topology="two_gpus", workload="moe_bert", policy="janus")
 >>> scenario.seed
 0
 """

@@ -118,7 +118,7 @@ class _Finder(MetaPathFinder):
         self,
         fullname: str,
         path: Sequence[str] | None,
-        target: ModuleType | None = None,  # noqa: ARG002
+        target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         parent = fullname.rpartition(".")[0]
         top = fullname.partition(".")[0]

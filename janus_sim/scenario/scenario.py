@@ -45,7 +45,7 @@ class Scenario(Spec):
 
     Examples
     --------
-    >>> Scenario(topology="two_gpus", workload="moe_gpt", policy="janus").label
+    >>> Scenario(topology="two_gpus", workload="moe_bert", policy="janus").label
     'janus'
     """
 
