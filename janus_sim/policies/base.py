@@ -27,8 +27,11 @@ class Outcome:
 class Policy(ABC):
     """How tokens and experts meet; a subclass is a frozen dataclass whose fields are its knobs.
 
-    Only `forward` and `backward` must be written. What a method may know is the type of its argument: a `MoELayer` has
-    shapes, homes and the past, a `RoutedLayer` this micro-batch's counts.
+    Only `forward` and `backward` must be written. What a method may know is the type of its argument: a
+    `MoELayer` has shapes, homes and the past, a `RoutedLayer` this micro-batch's counts.
+
+    Labels are part of the protocol where experts travel: the kernels of an expert's weight gradient are
+    called "expert E weights", and what carries that gradient begins with "gradient E" (`janus_sim.testing`).
 
     Examples
     --------
@@ -40,15 +43,18 @@ class Policy(ABC):
     ...     def forward(self, gpu, layer):
     ...         for expert in range(layer.experts):
     ...             yield gpu.compute(layer.kernel(expert, layer.rows(gpu.rank, expert)), f"expert {expert}")
+    ...
     ...     def backward(self, gpu, layer):
     ...         for expert in range(layer.experts):
-    ...             yield gpu.compute(layer.input_gradient(expert, layer.rows(gpu.rank, expert)), f"expert {expert}")
+    ...             yield gpu.compute(
+    ...                 layer.input_gradient(expert, layer.rows(gpu.rank, expert)), f"expert {expert}"
+    ...             )
     >>> Local().paradigm(None, 8)
     'Local'
     """
 
     def trials(self, layers: Sequence[MoELayer]) -> Mapping[Hashable, Policy]:
-        """Return which variants to try for one step each, on balanced routing, before training; none by default.
+        """Return which variants to try before training, one step each on balanced routing; none by default.
 
         Parameters
         ----------
@@ -74,7 +80,7 @@ class Policy(ABC):
         yield from ()
 
     def beside(self, gpu: Gpu, visits: Sequence[MoELayer]) -> Steps:
-        """Run beside the whole step: prefetch. `visits` is every visit to come, in the order of the schedule."""
+        """Run beside the whole step: prefetch. `visits`: every one to come, in the order of the schedule."""
         yield from ()
 
     @abstractmethod
@@ -96,7 +102,7 @@ class Policy(ABC):
         return False
 
     def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
-        """Return bytes on the GPU `rank` beyond weights and activations, by component; `layers` are one step's."""
+        """Return bytes on GPU `rank` beyond weights and activations, by component; `layers`: one step's."""
         return {}
 
     def host_memory(self, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
@@ -104,5 +110,5 @@ class Policy(ABC):
         return {}
 
     def paradigm(self, layer: MoELayer, domain: int) -> str:
-        """Return the paradigm that serves a layer, for the table of layers; `domain`: GPUs of the smallest machine."""
+        """Return which paradigm serves a layer, for tables; `domain`: GPUs of the smallest machine."""
         return type(self).__name__

@@ -11,6 +11,7 @@ from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Activity, Steps
 from janus_sim.policies import order
 from janus_sim.policies.base import Policy
+from janus_sim.policies.room import on_gpu, on_host
 from janus_sim.workload.layer import MoELayer, RoutedLayer
 
 Rows = Callable[[int, int], int]  # of (rank, expert)
@@ -25,17 +26,21 @@ def _every(rank: int, expert: int) -> int:
 class DataCentric(Policy):
     """Experts travel: pull one while another computes, and send each gradient home.
 
+    Source: Liu, Wang, Jiang, Janus (SIGCOMM 2023): fine-grained tasks (5.1), topology-aware priority (5.2),
+    prefetch (5.3). Each strategy has its own switch.
+
     Parameters
     ----------
     hierarchical : bool
-        An external expert enters a machine once for all of its GPUs, and one gradient leaves it; else each GPU pulls and
-        sends for itself.
+        An external expert enters a machine once for all of its GPUs, and one gradient leaves it; else each
+        GPU pulls and sends for itself.
     order : "staggered" | "plain"
-        Topology-aware order of use (Janus, section 5.2), or by number.
+        Topology-aware order of use (5.2), or by number.
     pcie_split : bool
         GPUs under one PCIe switch copy different external experts from the host and hand them on over NVLink.
     prefetch : bool
-        Pull from the start of the step, in the order of the visits, before the gates have run.
+        Pull from the start of the step, in the order of the visits, before the gates have run; else what the
+        gate chose, once it has.
     credits : "layer" | int
         Room of a GPU for pulled experts; "layer": the non-local experts of the widest MoE layer.
     in_flight : int
@@ -43,7 +48,7 @@ class DataCentric(Policy):
     cache : "host" | "gpu"
         Where an external expert lands: host memory, or GPU e mod m of the machine.
     backward : "keep" | "host" | "refetch"
-        Experts for backward (`backward` in a file): kept on the GPU, copied from the host again, or fetched again.
+        Experts for backward: kept on the GPU, copied from the host again, or fetched again.
     reduce : "nvlink" | "host"
         Where the gradients of an external expert meet in a machine: on GPU e mod m, or in host memory.
     """
@@ -60,17 +65,18 @@ class DataCentric(Policy):
 
     def __post_init__(self) -> None:
         if self.backward_from == "host" and not (self.hierarchical and self.cache == "host"):
-            raise ValueError('backward: "host" needs hierarchical: true and cache: host; write "keep" or "refetch"')
+            raise ValueError(
+                'backward: "host" needs hierarchical: true and cache: host; write "keep" or "refetch"'
+            )
         if self.in_flight < 1 or (self.credits != "layer" and self.credits < 1):
             raise ValueError("credits and in_flight must be at least 1, else nothing is ever pulled")
 
     def beside(self, gpu: Gpu, visits: Sequence[MoELayer]) -> Steps:
         """Make room; prefetch: all visits, nearer ones with priority on shared links."""
-        gpu.buffer("experts", self._credits(visits))
+        gpu.buffer("experts", order.room(self.credits, visits))
         if self.prefetch:
             for turn, layer in enumerate(visits, start=1):
-                if self.hierarchical:
-                    self._stage_all(gpu, layer, turn, _every)
+                self._stage_all(gpu, layer, turn, _every)
             for turn, layer in enumerate(visits, start=1):
                 yield from self._fetch(gpu, layer, turn, _every)
 
@@ -78,39 +84,35 @@ class DataCentric(Policy):
         """Run each expert on my own rows as soon as it is here; its credit comes back after that."""
         self._request(gpu, layer)
         for expert in self._order(gpu, layer):
-            rows = layer.rows(gpu.rank, expert)
-            yield from self._here(gpu, layer, expert, rows)
-            if rows:
+            if rows := layer.rows(gpu.rank, expert):
+                yield self._here(gpu, layer, expert)
                 yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}", gap=gpu.gap)
-            self._let_go(gpu, layer, expert, rows)
+            gpu.start(self._let_go(gpu, layer, expert))
 
     def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """The same backwards; the gradient of one expert travels while the next is computed."""
         self._request(gpu, layer)
         for expert in self._order(gpu, layer):
-            rows = layer.rows(gpu.rank, expert)
-            yield from self._here(gpu, layer, expert, rows)
-            if rows:
+            if rows := layer.rows(gpu.rank, expert):
+                yield self._here(gpu, layer, expert)
                 yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input", gap=gpu.gap)
                 gpu.later(self._gradient(gpu, layer, expert, rows))
-            self._let_go(gpu, layer, expert, rows)
+            gpu.start(self._let_go(gpu, layer, expert))
 
     # --- the intra-node scheduler of a GPU: pulls under credits ---
 
     def _request(self, gpu: Gpu, layer: RoutedLayer) -> None:
         """Without prefetch: ask for what the gate chose, now."""
         if not self.prefetch:
-            if self.hierarchical:
-                self._stage_all(gpu, layer, 1, layer.rows)
+            self._stage_all(gpu, layer, 1, layer.rows)
             gpu.start(self._fetch(gpu, layer, 1, layer.rows))
 
     def _fetch(self, gpu: Gpu, layer: MoELayer, priority: int, rows: Rows) -> Steps:
         """Pull every expert that is needed and not here, in order of use: a credit each, a few in flight."""
         room, slots = gpu.buffer("experts"), gpu.slots("in flight", self.in_flight)
         for place, expert in enumerate(self._order(gpu, layer)):
-            if layer.home_of(expert) == gpu.rank or not rows(gpu.rank, expert):
-                continue
-            if gpu.first(("pull", self._key(layer, expert))):
+            wanted = layer.home_of(expert) != gpu.rank and rows(gpu.rank, expert)
+            if wanted and gpu.first(("pull", self._key(layer, expert))):
                 yield room.reserve()
                 yield slots.take()
                 gpu.start(self._bring(gpu, layer, expert, place, priority, rows))
@@ -119,12 +121,12 @@ class DataCentric(Policy):
         """Bring one expert here: from its home, the cache of the machine, or the mate that copied it."""
         key, label, size = self._key(layer, expert), f"expert {expert}", layer.weight_bytes
         sharers = self._sharers(gpu, layer, expert, rows)
-        copier = sharers[place % len(sharers)]
-        source = self._source(gpu, layer, expert)
+        copier, source = sharers[place % len(sharers)], self._source(gpu, layer, expert)
         if copier != gpu.rank:
-            yield gpu.peers[copier].buffer("experts").arrival(key)
+            theirs = gpu.peers[copier].buffer("experts")
+            yield theirs.arrival(key)
             yield gpu.pull(copier, size, label, priority=priority)
-            gpu.peers[copier].buffer("experts").release(key, keep=self.backward_from == "keep")
+            theirs.release(key, keep=self.backward_from == "keep")
         else:
             if source != layer.home_of(expert):
                 yield self._staged(gpu, layer, expert, priority)
@@ -133,21 +135,24 @@ class DataCentric(Policy):
         gpu.slots("in flight", self.in_flight).give()
         gpu.buffer("experts").arrived(key, holders=len(sharers) if copier == gpu.rank else 1)
 
-    def _here(self, gpu: Gpu, layer: RoutedLayer, expert: int, rows: int) -> Steps:
-        if layer.home_of(expert) != gpu.rank and (rows or self.prefetch):
-            yield gpu.buffer("experts").arrival(self._key(layer, expert))
+    def _here(self, gpu: Gpu, layer: MoELayer, expert: int) -> Activity:
+        """Over when the expert is on this GPU."""
+        if layer.home_of(expert) == gpu.rank:
+            return gpu.all([])
+        return gpu.buffer("experts").arrival(self._key(layer, expert))
 
-    def _let_go(self, gpu: Gpu, layer: RoutedLayer, expert: int, rows: int) -> None:
-        if layer.home_of(expert) != gpu.rank and (rows or self.prefetch):
+    def _let_go(self, gpu: Gpu, layer: RoutedLayer, expert: int) -> Steps:
+        """Give the credit back; of an expert that came for nothing, as soon as it is here."""
+        if layer.home_of(expert) != gpu.rank and (self.prefetch or layer.rows(gpu.rank, expert)):
+            yield self._here(gpu, layer, expert)
             gpu.buffer("experts").release(self._key(layer, expert), keep=self.backward_from == "keep")
 
     # --- the inter-node scheduler of a machine: each external expert enters once ---
 
     def _stage_all(self, gpu: Gpu, layer: MoELayer, priority: int, rows: Rows) -> None:
-        """Start to fetch all external experts that any GPU of the machine needs."""
+        """Start to fetch the external experts that I need and that no other GPU of the machine asked for."""
         for expert in self._order(gpu, layer):
-            outside = gpu.machine_of(layer.home_of(expert)) != gpu.machine.index
-            if outside and any(rows(rank, expert) for rank in gpu.machine.ranks):
+            if self._source(gpu, layer, expert) != layer.home_of(expert) and rows(gpu.rank, expert):
                 self._staged(gpu, layer, expert, priority)
 
     def _staged(self, gpu: Gpu, layer: MoELayer, expert: int, priority: int) -> Activity:
@@ -156,33 +161,33 @@ class DataCentric(Policy):
         return gpu.machine.once(("staged", key), self._stage(gpu, layer, expert, priority))
 
     def _stage(self, gpu: Gpu, layer: MoELayer, expert: int, priority: int) -> Steps:
-        home = layer.home_of(expert)
+        home, target = layer.home_of(expert), self._source(gpu, layer, expert)
         slots = gpu.machine.slots(("nic", gpu.nic_of(home)), self.in_flight)
         yield slots.take()
-        target = self._source(gpu, layer, expert)
         yield gpu.copy(home, target, layer.weight_bytes, f"stage expert {expert}", priority=priority)
         slots.give()
 
     # --- gradients ---
 
     def _gradient(self, gpu: Gpu, layer: RoutedLayer, expert: int, rows: int) -> Steps:
-        """Compute the gradient of one expert and send it home, once a machine if that is far (hierarchical)."""
+        """Compute the gradient of one expert and send it home; if that is far, once a machine."""
         yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {expert} weights")
         home, label, size = layer.home_of(expert), f"gradient {expert}", layer.gradient_bytes
         if home == gpu.rank:
             return
-        if self.hierarchical and gpu.machine_of(home) != gpu.machine.index:
-            meet = gpu.machine.host if self.reduce == "host" else self._holder(gpu, expert)
+        if not self._external(gpu, home):
+            yield gpu.push(home, size, label)
+        else:
+            mates, holder = self._mates(gpu, layer), self._holder(gpu, layer, expert)
+            meet: Device = gpu.machine.host if self.reduce == "host" else holder
             if meet != gpu.rank:
                 yield gpu.push(meet, size, label)
-                if meet != gpu.machine.host:
-                    yield gpu.peers[self._holder(gpu, expert)].compute(layer.add(), f"add {label}")
-            senders = sum(1 for rank in gpu.machine.ranks if layer.rows(rank, expert))
+                if meet == holder:
+                    yield gpu.peers[holder].compute(layer.add(), f"add {label}")
+            senders = sum(1 for rank in mates if layer.rows(rank, expert))
             if not gpu.machine.complete(("gradient", layer.key, expert), senders):
                 return
             yield gpu.copy(meet, home, size, f"{label} home")
-        else:
-            yield gpu.push(home, size, label)
         yield gpu.peers[home].compute(layer.add(), f"add {label}")
 
     # --- who and where ---
@@ -193,82 +198,50 @@ class DataCentric(Policy):
             return (*layer.weights_key, layer.micro_batch, expert)
         return (*layer.key, expert)
 
-    def _holder(self, gpu: Gpu, expert: int) -> int:
+    def _external(self, gpu: Gpu, home: int) -> bool:
+        """Whether what lives at `home` goes through the inter-node scheduler."""
+        return self.hierarchical and gpu.machine_of(home) != gpu.machine.index
+
+    def _mates(self, gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:
+        """Return the GPUs of my machine in the EP group of the layer: those that share what is fetched."""
+        return gpu.recall(("mates", layer.group), lambda: order.within(gpu.machine.ranks, layer.group))
+
+    def _holder(self, gpu: Gpu, layer: MoELayer, expert: int) -> int:
         """Return the GPU of the machine on which an external expert lands, or its gradients meet."""
-        return gpu.machine.ranks[expert % len(gpu.machine.ranks)]
+        mates = self._mates(gpu, layer)
+        return mates[expert % len(mates)]
 
     def _source(self, gpu: Gpu, layer: MoELayer, expert: int) -> Device:
         """Return from where the GPUs of this machine copy an expert."""
-        home = layer.home_of(expert)
-        if not self.hierarchical or gpu.machine_of(home) == gpu.machine.index:
+        if not self._external(gpu, home := layer.home_of(expert)):
             return home
-        return gpu.machine.host if self.cache == "host" else self._holder(gpu, expert)
+        return gpu.machine.host if self.cache == "host" else self._holder(gpu, layer, expert)
 
     def _sharers(self, gpu: Gpu, layer: MoELayer, expert: int, rows: Rows) -> Sequence[int]:
         """Return the GPUs among which one copies this expert from the host and hands it on."""
         if self.pcie_split and self._source(gpu, layer, expert) == gpu.machine.host:
-            return [rank for rank in gpu.switch if rows(rank, expert)]
+            return [rank for rank in order.within(gpu.switch, layer.group) if rows(rank, expert)]
         return [gpu.rank]
 
     def _order(self, gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:
         """Return the experts in order of use: my own, those of my machine, all others."""
-        return gpu.recall(("order", layer.weights_key), lambda: self._ordered(gpu, layer))
+        key = ("order", layer.weights_key)
+        return gpu.recall(key, lambda: order.of_use(gpu, layer, plain=self.order == "plain"))
 
-    def _ordered(self, gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:
-        homes, machine = tuple(layer.home.tolist()), gpu.machine.ranks
-        own, internal, external = order.by_home(gpu.rank, homes, machine)
-        if self.order == "staggered":
-            internal = order.staggered(gpu.rank, homes, machine, internal)
-            external = order.by_machine_and_nic(
-                gpu.machine.index, gpu.machines, homes, external, gpu.machine_of, gpu.nic_of
-            )
-        return own + internal + external
-
-    def _credits(self, layers: Sequence[MoELayer]) -> int:
-        """Return how many experts a GPU has room for."""
-        if self.credits != "layer":
-            return self.credits
-        return max((layer.experts - len(layer.experts_of(layer.group[0])) for layer in layers), default=1) or 1
+    # --- for the tables ---
 
     def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """Experts travel."""
         return True
 
-    # --- memory ---
-
-    def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
-        """Credits, experts kept for backward, a cache on the GPU, and sums of gradients."""
-        if not layers:
-            return {}
-        seen = {layer.moe: layer for layer in layers}.values()
-        largest = max(layer.weight_bytes for layer in layers)
-        parts = {"credits": self._credits(layers) * largest}
-        if self.backward_from == "keep":
-            needed = [sum(self._needs(layer, rank, e) for e in range(layer.experts)) for layer in seen]
-            parts["kept experts"] = sum(n * layer.weight_bytes for n, layer in zip(needed, seen, strict=True))
-        mine = [self._landing(layer, rank, machine) for layer in seen]
-        if self.hierarchical and self.cache == "gpu":
-            parts["expert cache"] = sum(n * layer.weight_bytes for n, layer in zip(mine, seen, strict=True))
-        if self.hierarchical and self.reduce == "nvlink":
-            parts["gradient sums"] = max(n * layer.gradient_bytes for n, layer in zip(mine, seen, strict=True))
-        return parts
-
-    def host_memory(self, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
-        """The cache of external experts, for the whole step."""
-        seen = {layer.moe: layer for layer in layers}.values()
-        if not self.hierarchical or self.cache != "host":
-            return {}
-        outside = [len(order.by_home(-1, layer.home.tolist(), machine)[2]) for layer in seen]
-        return {"expert cache": sum(n * layer.weight_bytes for n, layer in zip(outside, seen, strict=True))}
-
-    def _needs(self, layer: RoutedLayer, rank: int, expert: int) -> bool:
-        return layer.home_of(expert) != rank and bool(self.prefetch or layer.rows(rank, expert))
-
-    def _landing(self, layer: MoELayer, rank: int, machine: tuple[int, ...]) -> int:
-        """Return how many external experts land on `rank`, or have their gradients summed there."""
-        external = order.by_home(rank, layer.home.tolist(), machine)[2]
-        return sum(machine[expert % len(machine)] == rank for expert in external)
-
     def paradigm(self, layer: MoELayer, domain: int) -> str:
         """Data-centric in every layer."""
         return "data_centric"
+
+    def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+        """Credits, experts kept for backward, a cache on the GPU, gradients on their way, and their sums."""
+        return on_gpu(self, rank, machine, layers)
+
+    def host_memory(self, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+        """The cache of external experts, for the whole step, and sums of gradients."""
+        return on_host(self, machine, layers)

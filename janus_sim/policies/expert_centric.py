@@ -15,8 +15,11 @@ from janus_sim.workload.layer import MoELayer, RoutedLayer
 class ExpertCentric(Policy):
     """Tokens travel: All-to-All out, run the experts that live here, All-to-All back.
 
-    Every All-to-All is waited for, and so are the weight gradients before the last one of a layer: overlapping them
-    is another system's idea (Lancet), not part of the baseline.
+    Every All-to-All is waited for, and so are the weight gradients before the last one of a layer:
+    overlapping them is another system's idea (Lancet), not part of the baseline.
+
+    Sources: GShard (Lepikhin et al., 2020), DeepSpeed-MoE (Rajbhandari et al., 2022), Tutel (Hwang et al.,
+    2023).
     """
 
     def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
@@ -44,7 +47,7 @@ class ExpertCentric(Policy):
         yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {expert} weights", useful=useful)
 
     def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
-        """Rows that were sent and rows that arrived, kept for backward in every layer of the micro-batch alive."""
+        """Rows that were sent and that arrived, kept for backward in every layer of a micro-batch."""
         alive: dict[tuple[int, int], int] = {}
         for layer in layers:
             arrived = sum(rows for _, rows in layer.mine(rank))

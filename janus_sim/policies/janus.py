@@ -4,33 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar, cast
 
 from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Steps
+from janus_sim.errors import InputError, Mistake
 from janus_sim.policies.base import Outcome, Policy
 from janus_sim.policies.data_centric import DataCentric
 from janus_sim.policies.expert_centric import ExpertCentric
 from janus_sim.workload.layer import MoELayer, RoutedLayer
 
-Set = tuple[int, ...]
+Set = tuple[int, ...]  # of MoE layers, by their index among these
+L = TypeVar("L", bound=MoELayer)
 
 
 @dataclass(frozen=True)
 class Janus(Policy):
-    """Choose the paradigm of each MoE layer before training (Janus, section 3.2 and JANUS.md, "Unified").
+    """Choose the paradigm of each MoE layer before training.
+
+    Source of the rule: Liu, Wang, Jiang, Janus (SIGCOMM 2023), section 3.2; of its formula and of trials: our
+    reading.
 
     Parameters
     ----------
     by : "traffic" | "simulated"
-        "traffic": data-centric where R, bytes of tokens over bytes of weights, exceeds `threshold`. "simulated": by
-        whole simulated steps on balanced routing: each layer alone, then those that gained together; the best wins.
+        "traffic": data-centric where R, bytes of tokens over bytes of weights, exceeds `threshold`.
+        "simulated": by whole simulated steps on balanced routing: none, all and each layer alone, then those
+        that gained alone together; the best of all these wins.
     threshold : float
         Of R.
     data, tokens : Policy
-        The two paradigms.
+        The two paradigms. What places experts goes around Janus, not into it.
     chosen : tuple of int, optional
-        MoE layers that pull their experts, fixed by hand; no rule is asked then.
+        MoE layers that pull their experts, counted from 0, fixed by hand; no rule is asked then.
     """
 
     by: Literal["traffic", "simulated"] = "traffic"
@@ -47,31 +53,41 @@ class Janus(Policy):
         return layer.traffic_ratio(domain) > self.threshold
 
     def trials(self, layers: Sequence[MoELayer]) -> Mapping[Hashable, Policy]:
-        """None, all and each layer alone; then the set of those that gained alone."""
+        """None, all and each layer alone; then the set of those that gained alone. Nothing is tried twice."""
+        every = tuple(layer.moe for layer in layers)
+        if unknown := set(self.chosen or ()) - set(every):
+            raise InputError(
+                Mistake("chosen", f"there is no MoE layer {min(unknown)}; write 0 to {len(every) - 1}")
+            )
         if self.by == "traffic" or self.chosen is not None:
             return {}
-        every = tuple(layer.moe for layer in layers)
-        first = [(), *((moe,) for moe in every), every]
-        sets = [self._gained()] if self._tried else first
+        sets = [self._gained()] if self._tried else [(), *((moe,) for moe in every), every]
         return {chosen: replace(self, chosen=chosen) for chosen in dict.fromkeys(sets)}
 
     def settle(self, outcomes: Mapping[Hashable, Outcome]) -> Policy:
-        """Keep what was measured; once the set is measured too, choose the best."""
-        again = bool(self._tried)
-        tried = (*self._tried, *((chosen, outcome.step) for chosen, outcome in outcomes.items()))  # type: ignore[misc]
-        settled = replace(self, _tried=tried)
-        if not again and settled._gained() not in dict(tried):
+        """Keep what was measured; once the set of those that gained is measured too, choose the best."""
+        news = ((cast("Set", chosen), outcome.step) for chosen, outcome in outcomes.items())
+        settled = replace(self, _tried=(*self._tried, *news))
+        if settled._gained() not in dict(settled._tried):
             return settled
-        return replace(settled, chosen=min(tried, key=lambda trial: trial[1])[0])
+        return replace(settled, chosen=min(settled._tried, key=lambda trial: trial[1])[0])
 
     def _gained(self) -> Set:
         """Return the layers whose trial beat the one in which none pulls."""
         seconds = dict(self._tried)
-        return tuple(sorted(chosen[0] for chosen in seconds if len(chosen) == 1 and seconds[chosen] < seconds[()]))
+        return tuple(
+            chosen[0] for chosen in sorted(seconds) if len(chosen) == 1 and seconds[chosen] < seconds[()]
+        )
+
+    def words(self, gpu: Gpu) -> Gpu:
+        """As both paradigms have them."""
+        return self.tokens.words(self.data.words(gpu))
 
     def beside(self, gpu: Gpu, visits: Sequence[MoELayer]) -> Steps:
-        """Prefetch for the layers that pull."""
-        yield from self.data.beside(gpu, [layer for layer in visits if self.pulls(layer, gpu.domain)])
+        """Each paradigm for its layers: prefetch for those that pull."""
+        pulled, sent = self._parted(visits, gpu.domain)
+        gpu.start(self.tokens.beside(gpu, sent))
+        yield from self.data.beside(gpu, pulled)
 
     def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """As the paradigm of the layer."""
@@ -81,19 +97,23 @@ class Janus(Policy):
         """As the paradigm of the layer."""
         yield from self._of(layer, gpu.domain).backward(gpu, layer)
 
+    def gradients(self, gpu: Gpu, layer: MoELayer, replicas: tuple[int, ...]) -> Steps:
+        """As the paradigm of the layer."""
+        yield from self._of(layer, gpu.domain).gradients(gpu, layer, replicas)
+
     def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """As the paradigm of the layer."""
         return self._of(layer, domain).tokens_stay(layer, domain)
 
     def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
         """What both paradigms need for their layers."""
-        data, tokens = self._parted(layers, len(machine))
-        return {**self.tokens.memory(rank, machine, tokens), **self.data.memory(rank, machine, data)}
+        pulled, sent = self._parted(layers, len(machine))
+        return {**self.tokens.memory(rank, machine, sent), **self.data.memory(rank, machine, pulled)}
 
     def host_memory(self, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
         """What both paradigms need for their layers."""
-        data, tokens = self._parted(layers, len(machine))
-        return {**self.tokens.host_memory(machine, tokens), **self.data.host_memory(machine, data)}
+        pulled, sent = self._parted(layers, len(machine))
+        return {**self.tokens.host_memory(machine, sent), **self.data.host_memory(machine, pulled)}
 
     def paradigm(self, layer: MoELayer, domain: int) -> str:
         """As chosen."""
@@ -102,8 +122,7 @@ class Janus(Policy):
     def _of(self, layer: MoELayer, domain: int) -> Policy:
         return self.data if self.pulls(layer, domain) else self.tokens
 
-    def _parted(
-        self, layers: Sequence[RoutedLayer], domain: int
-    ) -> tuple[Sequence[RoutedLayer], Sequence[RoutedLayer]]:
+    def _parted(self, layers: Sequence[L], domain: int) -> tuple[Sequence[L], Sequence[L]]:
+        """Part layers into those that pull experts and those that send tokens."""
         pulled = [layer for layer in layers if self.pulls(layer, domain)]
         return pulled, [layer for layer in layers if not self.pulls(layer, domain)]

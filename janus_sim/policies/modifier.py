@@ -1,4 +1,4 @@
-"""A policy with a policy inside: it changes the layer that it hands inward, the words of the GPU, or the plan."""
+"""A policy with a policy inside: it changes the layer that it hands inward, the words, or the plan."""
 
 from __future__ import annotations
 

@@ -1,8 +1,13 @@
-"""Which expert first: pure functions."""
+"""Which expert first, and how many at a time: pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from janus_sim.engine.gpu import Gpu
+    from janus_sim.workload.layer import MoELayer
 
 Lookup = Callable[[int], int]
 
@@ -10,7 +15,7 @@ Lookup = Callable[[int], int]
 def by_home(
     rank: int, homes: Sequence[int], machine: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Return the experts of `rank`, the others of its machine (internal), and all others (external), each by number.
+    """Return the experts of `rank`, the others of its machine (internal), and the rest (external).
 
     Examples
     --------
@@ -24,7 +29,9 @@ def by_home(
     return own, internal, external
 
 
-def staggered(rank: int, homes: Sequence[int], machine: Sequence[int], internal: Sequence[int]) -> tuple[int, ...]:
+def staggered(
+    rank: int, homes: Sequence[int], machine: Sequence[int], internal: Sequence[int]
+) -> tuple[int, ...]:
     """Return internal experts starting with those of the neighbour `rank` + 1, so that no owner is mobbed.
 
     Source: Janus, section 5.2.
@@ -35,15 +42,23 @@ def staggered(rank: int, homes: Sequence[int], machine: Sequence[int], internal:
     (2, 3, 0)
     """
     place = {member: index for index, member in enumerate(machine)}
-    return tuple(sorted(internal, key=lambda expert: ((place[homes[expert]] - place[rank]) % len(machine), expert)))
+    return tuple(
+        sorted(internal, key=lambda expert: ((place[homes[expert]] - place[rank]) % len(machine), expert))
+    )
 
 
 def by_machine_and_nic(
-    here: int, machines: int, homes: Sequence[int], external: Sequence[int], machine_of: Lookup, nic_of: Lookup
+    here: int,
+    machines: int,
+    homes: Sequence[int],
+    external: Sequence[int],
+    machine_of: Lookup,
+    nic_of: Lookup,
 ) -> tuple[int, ...]:
-    """Return external experts starting with those of the next machine, the NICs they come through taking turns.
+    """Return external experts from those of the next machine on, the NICs they come through taking turns.
 
-    The order is the same for all GPUs of the machine `here`, so that GPUs under one PCIe switch can hand experts on.
+    The order is the same for all GPUs of the machine `here`, so that GPUs under one PCIe switch can hand
+    experts on.
 
     Examples
     --------
@@ -52,8 +67,58 @@ def by_machine_and_nic(
     """
     turns: dict[int, int] = {}
     keyed: list[tuple[int, int, int]] = []
-    for expert in sorted(external, key=lambda expert: ((machine_of(homes[expert]) - here) % machines, expert)):
+    for expert in sorted(
+        external, key=lambda expert: ((machine_of(homes[expert]) - here) % machines, expert)
+    ):
         nic = nic_of(homes[expert])
         turns[nic] = turns.get(nic, -1) + 1
         keyed.append((turns[nic], nic, expert))
     return tuple(expert for *_, expert in sorted(keyed))
+
+
+def of_use(gpu: Gpu, layer: MoELayer, *, plain: bool) -> tuple[int, ...]:
+    """Return all experts in the order in which a GPU uses them: its own, those of its machine, all others.
+
+    Parameters
+    ----------
+    gpu : Gpu
+    layer : MoELayer
+    plain : bool
+        Each part by number, and neither staggered nor by machine and NIC.
+    """
+    homes, machine = tuple(layer.home.tolist()), gpu.machine.ranks
+    own, internal, external = by_home(gpu.rank, homes, machine)
+    if not plain:
+        internal = staggered(gpu.rank, homes, machine, internal)
+        external = by_machine_and_nic(
+            gpu.machine.index, gpu.machines, homes, external, gpu.machine_of, gpu.nic_of
+        )
+    return own + internal + external
+
+
+def within(ranks: Sequence[int], group: Sequence[int]) -> tuple[int, ...]:
+    """Return those of `ranks` that are in `group`, in their order.
+
+    Two EP groups may meet in one machine, and even under one PCIe switch.
+
+    Examples
+    --------
+    >>> within((4, 5, 6, 7), (0, 1, 2, 3, 4, 5))
+    (4, 5)
+    """
+    members = set(group)
+    return tuple(rank for rank in ranks if rank in members)
+
+
+def room(written: int | Literal["layer"], layers: Sequence[MoELayer]) -> int:
+    """Return for how many experts a GPU has room: so many, or the non-local experts of the widest layer.
+
+    Examples
+    --------
+    >>> room(3, [])
+    3
+    """
+    if written != "layer":
+        return written
+    others = (layer.experts - len(layer.experts_of(layer.group[0])) for layer in layers)
+    return max(others, default=1) or 1

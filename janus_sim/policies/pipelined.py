@@ -1,4 +1,4 @@
-"""Pipelined: cut the layer into chunks and let one's communication overlap another's compute (Tutel, PipeMoE)."""
+"""Pipelined: cut the layer into chunks, whose communication and compute overlap (Tutel, PipeMoE)."""
 
 from __future__ import annotations
 

@@ -19,4 +19,4 @@ class Sequential(Schedule):
 
     def order(self, stage: int, stages: int, micro_batches: int) -> list[tuple[Pass, ...]]:
         """Return F0, B0, F1, B1, ..."""
-        return [(Pass(kind, micro_batch),) for micro_batch in range(micro_batches) for kind in ("F", "B")]  # type: ignore[arg-type]
+        return [(Pass(kind, micro_batch),) for micro_batch in range(micro_batches) for kind in ("F", "B")]
