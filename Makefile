@@ -53,7 +53,7 @@ headline: $(COMPILED)
 	$(BIN)/janus-sim run skew
 
 bench: $(COMPILED)
-	$(BIN)/python -m pytest benchmarks -p no:cacheprovider
+	$(BIN)/python -m pytest benchmarks/bench_*.py -s --benchmark-columns=min,mean,max
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks results
