@@ -112,3 +112,8 @@ class Policy(ABC):
     def paradigm(self, layer: MoELayer, domain: int) -> str:
         """Return which paradigm serves a layer, for tables; `domain`: GPUs of the smallest machine."""
         return type(self).__name__
+
+
+def towards(gpu: Gpu, visit: MoELayer) -> Gpu:
+    """Return the GPU at a visit to come, in its lane of now: what it fetches is known as that visit's."""
+    return gpu.within(micro_batch=visit.micro_batch, layer=visit.layer, phase=visit.phase)

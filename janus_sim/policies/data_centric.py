@@ -10,7 +10,7 @@ from janus_sim.engine.fabric import Device
 from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Activity, Steps
 from janus_sim.policies import order
-from janus_sim.policies.base import Policy
+from janus_sim.policies.base import Policy, towards
 from janus_sim.policies.room import on_gpu, on_host
 from janus_sim.workload.layer import MoELayer, RoutedLayer
 
@@ -76,9 +76,9 @@ class DataCentric(Policy):
         gpu.buffer("experts", order.room(self.credits, visits))
         if self.prefetch:
             for turn, layer in enumerate(visits, start=1):
-                self._stage_all(gpu, layer, turn, _every)
+                self._stage_all(towards(gpu, layer), layer, turn, _every)
             for turn, layer in enumerate(visits, start=1):
-                yield from self._fetch(gpu, layer, turn, _every)
+                yield from self._fetch(towards(gpu, layer), layer, turn, _every)
 
     def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Run each expert on my own rows as soon as it is here; its credit comes back after that."""

@@ -27,9 +27,9 @@ class Past:
     Examples
     --------
     >>> from janus_sim.workload.workload import Workload
-    >>> past = Past(Workload.load("moe_gpt", world=2), steps=3)
+    >>> past = Past(Workload.load("moe_gpt", world=4), steps=3)
     >>> past.of(2, 1, 0).shape, past.of(0, 1, 0).shape
-    ((2, 2, 2), (0, 2, 2))
+    ((2, 4, 4), (0, 4, 4))
     """
 
     def __init__(self, workload: Workload, steps: int) -> None:
