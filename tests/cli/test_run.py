@@ -170,6 +170,36 @@ class LazyFetch(POLICIES["expert_centric"]):
 '''
 
 
+WRONG = """
+from janus_sim import POLICIES
+
+class Stuck(POLICIES["expert_centric"]):
+    def forward(self, gpu, layer):
+        if gpu.rank == 0:
+            yield gpu.all_to_all(layer.dispatch, "dispatch")
+
+class Rude(POLICIES["expert_centric"]):
+    def forward(self, gpu, layer):
+        yield 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [("Stuck", 3, ["deadlock", "waits for", "dispatch"]), ("Rude", 2, ["yielded 5", "yield from"])],
+)
+def test_a_policy_that_hangs_or_breaks_the_protocol_is_told(
+    name: str, status: int, words: list[str], janus_sim: Run, tiny: Path
+) -> None:
+    (tiny.parent / "wrong.py").write_text(WRONG)
+    tiny.write_text(f"{tiny.read_text()}  wrong: {{type: 'wrong:{name}'}}\n")
+    done = janus_sim("run", tiny)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [word for word in words if word not in done.stderr], done.stderr
+    assert not (tiny.parent / "results").exists()
+
+
 def test_a_policy_beside_the_file_runs_from_elsewhere_and_is_never_stale(
     janus_sim: Run, tiny: Path, tmp_path: Path
 ) -> None:
