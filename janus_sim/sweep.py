@@ -27,7 +27,7 @@ T = TypeVar("T")
 Progress = Callable[[int, Scenario], None]
 
 #: What one span of a run costs, measured with `make bench` on one core: for estimates alone.
-SPAN_SECONDS, SPAN_BYTES, BASE_BYTES = 25e-6, 600.0, 300e6
+SPAN_SECONDS, SPAN_BYTES, BASE_BYTES = 50e-6, 600.0, 300e6
 
 
 @dataclass(frozen=True)
@@ -191,12 +191,13 @@ def check(scenarios: Sequence[Scenario]) -> Checked:
 def estimate_of(scenario: Scenario, world: int) -> Estimate:
     """Build the workload for so many ranks, and estimate what its run costs from the number of spans."""
     workload = scenario.build_workload(world)
-    spec, layers = workload.spec, workload.spec.model.layers
-    experts = sum(workload.experts) if scenario.label != "expert_centric" else len(workload.experts) * 4
-    visits = world * spec.micro_batches * (12 * layers + 6 * experts)
-    trials = len(workload.experts) + 3 if scenario.policy.get("by") == "simulated" else 0
-    spans = visits * (scenario.steps or spec.steps)
-    return Estimate(world, (spans + visits * trials) * SPAN_SECONDS, spans * SPAN_BYTES)
+    spec, written = workload.spec, json.dumps(scenario.policy)
+    tokens_travel = not any(word in written for word in ("data_centric", "janus"))
+    busy = len(workload.experts) * world // 8 if tokens_travel else 6 * sum(workload.experts)
+    spans = world * spec.micro_batches * (12 * spec.model.layers + busy)
+    trials = len(workload.experts) + 3 if '"simulated"' in written else 0
+    steps = scenario.steps or spec.steps
+    return Estimate(world, spans * (steps + trials) * SPAN_SECONDS, spans * steps * SPAN_BYTES)
 
 
 def folder_of(experiment: Experiment) -> Path:
