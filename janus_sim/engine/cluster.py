@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from janus_sim.engine.collective import Collective, CommunicationStream
-from janus_sim.engine.fabric import Fabric
+from janus_sim.engine.fabric import Fabric, Traffic
 from janus_sim.engine.kernel_time import KernelClock
 from janus_sim.engine.machine import Buffer, Machine
 from janus_sim.engine.place import Place
 from janus_sim.engine.stream import ComputeStream
 from janus_sim.engine.time import Activity, Timeline
+from janus_sim.errors import DeadlockError, PolicyError
 from janus_sim.network import Flows
 from janus_sim.record import SpanLog
+from janus_sim.topology.place import LinkChange
 
 if TYPE_CHECKING:
-    from janus_sim.engine.gpu import Gpu
     from janus_sim.topology import Topology
-
-C = TypeVar("C", bound=Collective)
+    from janus_sim.topology.place import GpuChange
 
 
 class Cluster:
@@ -33,6 +32,27 @@ class Cluster:
         Factor on the time of each GEMM (`training_slowdown`).
     bins : int
         Bins of the series of bytes that each link keeps; 0 for none.
+
+    Attributes
+    ----------
+    timeline : Timeline
+    log : SpanLog
+    fabric : Fabric
+        All links.
+    flows : Flows
+        What moves on them.
+    computes : list of ComputeStream
+        By rank.
+    machines : list of Machine
+    machine_of, host, mates : list
+        By rank: its machine, the settings of its host, the ranks under its PCIe switch.
+
+    Examples
+    --------
+    >>> from janus_sim.topology import Topology
+    >>> cluster = Cluster(Topology.load("two_gpus"))
+    >>> len(cluster.computes), len(cluster.machines), cluster.timeline.now
+    (2, 2, 0.0)
     """
 
     def __init__(self, topology: Topology, *, slowdown: float = 1.0, bins: int = 0) -> None:
@@ -45,66 +65,114 @@ class Cluster:
         self.machine_of = [self.machines[gpu.machine] for gpu in topology.gpus]
         self.host = [topology.machines[gpu.machine].host for gpu in topology.gpus]
         self.mates = [topology.machines[gpu.machine].switches[gpu.switch] for gpu in topology.gpus]
-        clocks: dict[Hashable, KernelClock] = {}
-        self.computes = []
-        for gpu, host in zip(topology.gpus, self.host, strict=True):
-            clock = clocks.setdefault((gpu.kind.name, host.launch), KernelClock(gpu.kind, host.launch, slowdown))
-            stream = ComputeStream(
-                self.timeline, self.log, clock, rank=gpu.rank, machine=gpu.machine, sms=gpu.kind.sms, speed=gpu.speed
-            )
-            self.computes.append(stream)
+        self.computes = self._compute_streams(slowdown)
         self._buffers: dict[tuple[int, Hashable], Buffer] = {}
         self._streams: dict[Hashable, CommunicationStream] = {}
-        self._collectives: dict[Hashable, Collective] = {}
-        self._calls: Counter[Hashable] = Counter()
         for change in topology.changes:
             self.timeline.change(change.time, self._changer(change))
 
-    def collective(
-        self, gpu: Gpu, kind: str, label: str, members: tuple[int, ...], stream: Hashable, build: Callable[..., C]
-    ) -> C:
-        """Return the collective that this call belongs to: by place, members, kind, label and which such call it is."""
-        place = gpu.place
-        lane = (place.lane, members, stream)
-        about = (lane, place, kind, label)
-        self._calls[gpu.rank, about] += 1
-        key = (about, self._calls[gpu.rank, about])
-        found = self._collectives.get(key)
-        if found is None:
-            found = build(
-                fabric=self.fabric, computes=self.computes, place=place, kind=kind, label=label, members=members
+    def _compute_streams(self, slowdown: float) -> list[ComputeStream]:
+        clocks: dict[Hashable, KernelClock] = {}
+        streams = []
+        for gpu, host in zip(self.topology.gpus, self.host, strict=True):
+            key = (gpu.kind.name, host.launch)
+            if key not in clocks:
+                clocks[key] = KernelClock(gpu.kind, host.launch, slowdown)
+            where = {"rank": gpu.rank, "machine": gpu.machine}
+            stream = ComputeStream(
+                self.timeline, self.log, clocks[key], **where, sms=gpu.kind.sms, speed=gpu.speed
             )
-            self._collectives[key] = found
-            if lane not in self._streams:
-                self._streams[lane] = CommunicationStream(members)
-            self._streams[lane].add(found)
-        return found  # type: ignore[return-value]
+            streams.append(stream)
+        return streams
+
+    def collective(
+        self,
+        kind: type[Collective],
+        load: object,
+        place: Place,
+        label: str,
+        rank: int,
+        members: tuple[int, ...],
+        *,
+        stream: Hashable,
+        sms: int | None,
+        traffic: Traffic,
+    ) -> Activity:
+        """Call a collective on one rank: that of this place, members, kind, label and number of such calls.
+
+        Parameters
+        ----------
+        kind : AllToAll or AllReduce
+        load : object
+            What it moves: the first argument of `kind`.
+        place, label
+            Where and what for.
+        rank : int
+        members : tuple of int
+            Ranks.
+        stream : hashable
+            Collectives of one communicator and lane run one after another, unless they name different
+            streams.
+        sms : int, optional
+            SMs that the kernel holds; those of the topology by default.
+        traffic : {"expert", "dense"}
+            Under which heading links count the bytes.
+
+        Returns
+        -------
+        Activity
+            Over when the part of `rank` is.
+
+        Raises
+        ------
+        PolicyError
+            If `rank` is no member, or brings another load than the ranks before it.
+        """
+        key = (place.lane, members, stream)
+        found = self._streams.get(key)
+        if found is None:
+            found = self._streams[key] = CommunicationStream(members)
+        held = self.topology.communication.sms[kind.kind] if sms is None else sms
+
+        def build() -> Collective:
+            return kind(load, self.fabric, self.computes, place, label, members, held, traffic)
+
+        one = found.find(rank, (place, kind, label), build)
+        one.check(load, rank)
+        return one.call(rank)
 
     def think(self, rank: int, seconds: float, label: str, place: Place) -> Activity:
         """Spend CPU time on the critical path of `rank`."""
         timeline = self.timeline
-        activity = Activity(timeline, label, "on rank", rank)
+        activity = Activity(timeline, repr(label), "on the host of rank", rank)
         if not seconds:
             activity.finish(timeline.why)
             return activity
+        if not 0.0 < seconds < float("inf"):
+            raise PolicyError(f"{label!r} on rank {rank} takes {seconds!r} seconds; give 0 or more")
         begin, why, machine = timeline.now, timeline.why, self.machine_of[rank].index
 
         def over(_: object) -> None:
             span = self.log.add(
-                place.step, place.micro_batch, place.layer, place.phase, rank, machine, "host", "think", label,
-                place.lane, begin, begin, timeline.now, why, "host",
+                place.step, place.micro_batch, place.layer, place.phase, rank, machine, "host", "think",
+                label, place.lane, begin, begin, timeline.now, why, "host",
             )  # fmt: skip
             activity.finish(span)
 
         timeline.after(seconds, over)
         return activity
 
-    def buffer(self, rank: int, name: Hashable, credits: int) -> Buffer:
-        """Return the buffer of that name on `rank`."""
+    def buffer(self, rank: int, name: Hashable, credits: int) -> Buffer:  # noqa: A002
+        """Return the buffer of that name on `rank`; a number of credits may change while nothing is in it."""
         key = (rank, name)
-        if key not in self._buffers:
-            self._buffers[key] = Buffer(self.timeline, credits, "rank", rank, name)
-        return self._buffers[key]
+        found = self._buffers.get(key)
+        if found is None or (credits and credits != found.credits):
+            if found is not None and found.full:
+                raise PolicyError(
+                    f"buffer {name!r} of rank {rank} has {found.credits} credits, not {credits}; it is in use"
+                )
+            found = self._buffers[key] = Buffer(self.timeline, credits, name, "of rank", rank)
+        return found
 
     @property
     def buffers(self) -> list[Buffer]:
@@ -112,22 +180,26 @@ class Cluster:
         return list(self._buffers.values())
 
     def end_step(self) -> None:
-        """Drop what holds for one step only."""
+        """Drop what holds for one step only.
+
+        Raises
+        ------
+        DeadlockError
+            If a collective that somebody called was never over.
+        """
+        left = [line for stream in self._streams.values() for line in stream.unfinished()]
+        if left:
+            raise DeadlockError(left)
         for machine in self.machines:
             machine.clear()
         for buffer in self._buffers.values():
             buffer.clear()
         self._streams.clear()
-        self._collectives.clear()
-        self._calls.clear()
 
-    def _changer(self, change: object) -> Callable[[], None]:
+    def _changer(self, change: LinkChange | GpuChange) -> Callable[[], None]:
         """Return what happens to a link or a GPU at the time of a change."""
-
-        def happen() -> None:
-            if hasattr(change, "capacity"):
-                self.fabric.set_capacity(change.link, change.capacity)
-            else:
-                self.computes[change.rank].set_speed(change.speed)  # type: ignore[attr-defined]
-
-        return happen
+        if isinstance(change, LinkChange):
+            link, capacity = change.link, change.capacity
+            return lambda: self.fabric.set_capacity(link, capacity)
+        stream, speed = self.computes[change.rank], change.speed
+        return lambda: stream.set_speed(speed)

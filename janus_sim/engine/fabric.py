@@ -1,17 +1,26 @@
-"""Bytes on links: single transfers, and whole collectives as arrays."""
+"""Bytes on links: single transfers, and whole collectives as arrays.
+
+Copies between devices and reads by RDMA are flows that share links; none takes SMs. The copy engines of a GPU
+set no limit of their own: how many copies run at a time is what the policy has in flight (`in_flight`), the
+last of several over one port ends at the same time whether they run side by side or one by one, and an RDMA
+read is the work of a NIC.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from operator import index
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from janus_sim.engine.time import Activity, Timeline
+from janus_sim.engine.transfer import Path, Transfer
+from janus_sim.errors import PolicyError
 
 if TYPE_CHECKING:
     from janus_sim.engine.place import Place
+    from janus_sim.engine.time import Timeline
     from janus_sim.network import Flows
     from janus_sim.record import SpanLog
     from janus_sim.topology import Topology
@@ -19,6 +28,14 @@ if TYPE_CHECKING:
 #: A GPU by its rank, or the memory of a machine: ("host", machine).
 Device: TypeAlias = int | tuple[Literal["host"], int]
 Traffic: TypeAlias = Literal["expert", "dense"]
+
+KINDS: Final = (
+    "pcie",
+    "nvlink",
+    "rdma",
+)  #: kinds of path; the largest that a link of the route says is the path's
+_KIND: Final = {"nvlink": 1, "nic": 2}
+BLOCK: Final = 256  #: groups of flows that are reserved at a time
 
 
 class Fabric:
@@ -32,79 +49,108 @@ class Fabric:
         The fluid state of the links.
     log : SpanLog
         Where finished transfers are written.
+
+    Attributes
+    ----------
+    capacity : (links,) float64
+        Bytes per second of each link as of now, before any loss.
     """
 
     def __init__(self, topology: Topology, timeline: Timeline, flows: Flows, log: SpanLog) -> None:
         self.topology, self.timeline, self.flows, self.log = topology, timeline, flows, log
         links = len(topology.links)
-        #: bytes that each link was given to carry, exact integers, by kind of traffic
-        self.carried = {kind: np.zeros(links, dtype=np.int64) for kind in ("expert", "dense")}
-        self._crosses = np.array([link.crosses for link in topology.links], dtype=bool)
+        self.capacity = topology.capacity.copy()
+        self._names = [*(link.name for link in topology.links), ""]  # so that -1, no link, has no name
+        self._carried = {kind: np.zeros(links, dtype=np.int64) for kind in ("expert", "dense")}
+        self._crosses = np.array([link.crosses for link in topology.links] + [False])
         self._latency = np.append(topology.latency, 0.0)  # so that the padding, -1, adds nothing
-        self._paths: dict[tuple[Device, Device, int], _Path] = {}
-        self._capacity = topology.capacity.copy()  # as of now, before any loss
         self._nics = np.array([link.kind == "nic" for link in topology.links], dtype=bool)
-        self._open = np.zeros(links, dtype=np.int64)  # collectives open on each NIC
+        self._kinds = np.array([_KIND.get(link.kind, 0) for link in topology.links] + [0])
+        self._open = np.zeros(links, dtype=np.int64)  # collectives that move bytes over each NIC
+        self._paths: dict[tuple[Device, Device, int], Path] = {}
+        self._spare: Iterator[int] = iter(())
 
-    def path(self, source: Device, target: Device, size: int) -> _Path:
-        """Return route, start time, rate cap and number of machines left, of one transfer (cached)."""
+    @property
+    def carried(self) -> dict[str, NDArray[np.int64]]:
+        """(links,) bytes that each link was given to carry, exact integers, by kind of traffic."""
+        carried = {kind: moved.copy() for kind, moved in self._carried.items()}
+        for path in self._paths.values():
+            carried["expert"][path.route] += path.moved
+        return carried
+
+    def path(self, source: Device, target: Device, size: int) -> Path:
+        """Return how `size` bytes go from device to device (worked out once)."""
         path = self._paths.get((source, target, size))
         if path is None:
-            route = np.array(self.topology.route(source, target), dtype=np.int32)
-            kind = self.topology.path_kind(source, target)
-            start, cap = self.topology.start("pull", kind, np.array([float(size)]))
-            delay = float(start[0]) + float(self.topology.latency[route].sum())
-            path = _Path(route, delay, float(cap[0]), int(self._crosses[route].sum()))
-            self._paths[source, target, size] = path
+            path = self._paths[source, target, size] = self._path(source, target, size)
         return path
 
+    def _path(self, source: Device, target: Device, size: int) -> Path:
+        try:
+            whole = index(size)
+        except TypeError:
+            whole = -1
+        if whole < 0:
+            raise PolicyError(f"{size!r} bytes from {source} to {target}; give a whole number, 0 or more")
+        route = np.array(self.topology.route(source, target), dtype=np.int32)
+        start, cap = self.topology.start(
+            "pull", self.topology.path_kind(source, target), np.array([float(whole)])
+        )
+        delay = float(start[0]) + float(self._latency[route].sum())
+        return Path(route, delay, float(cap[0]), whole * int(self._crosses[route].sum()))
+
     def transfer(
-        self, source: Device, target: Device, size: int, place: Place, label: str, *,
-        rank: int, machine: int, priority: int = 0, weight: float = 1.0, rate_cap: float = np.inf,
-    ) -> Activity:  # fmt: skip
+        self,
+        source: Device,
+        target: Device,
+        size: int,
+        place: Place,
+        label: str,
+        *,
+        rank: int,
+        machine: int,
+        priority: int = 0,
+    ) -> Transfer:
         """Move `size` bytes from device to device.
 
         Parameters
         ----------
         source, target : Device
+            From a device to itself nothing moves, and it takes the start time.
         size : int
-            Bytes.
+            Bytes; of 0 it is over after its start time.
         place, label, rank, machine
             What the span says.
         priority : int
             0 is served first; a larger number yields.
-        weight : float
-            Share under contention.
-        rate_cap : float
-            Bytes per second at most.
+
+        Raises
+        ------
+        PolicyError
+            If `size` is no number of bytes.
+        UnreachableError
+            If no route leads there.
         """
-        timeline, flows = self.timeline, self.flows
-        activity = Activity(timeline, "transfer", label, "from", source, "to", target)
-        begin, why = timeline.now, timeline.why
         path = self.path(source, target, size)
-        self.carried["expert"][path.route] += size
-        group = self._group()
-
-        def over() -> None:
-            link = flows.group_last(group)[1]
-            timeline.unwatch(group)
-            span = self.log.add(
-                place.step, place.micro_batch, place.layer, place.phase, rank, machine, "copy", "transfer", label,
-                place.lane, begin, begin, timeline.now, why, self.link_name(link), size, far_bytes=size * path.crossings,
-            )  # fmt: skip
-            activity.finish(span)
-
-        timeline.watch(group, over)
-        flows.add_one(
-            path.route, float(size), timeline.now + path.delay, min(rate_cap, path.cap), weight, priority, group, -1
-        )
-        return activity
+        transfer = Transfer(self, path, (source, target), size, place, label, rank, machine, self._group())
+        path.moved += size
+        self.timeline.watch(transfer.group, transfer.over)
+        start = self.timeline.now + path.delay
+        self.flows.add_one(path.route, float(size), start, path.cap, 1.0, priority, transfer.group, -1)
+        return transfer
 
     def transfer_many(
-        self, routes: NDArray[np.int32], sizes: NDArray[np.int64], *, starts: NDArray[np.float64],
-        caps: NDArray[np.float64], weights: NDArray[np.float64], groups: NDArray[np.int64], traffic: Traffic,
-    ) -> NDArray[np.int64]:  # fmt: skip
-        """Put flows into the network as arrays, each in up to two watched groups; return their ids.
+        self,
+        routes: NDArray[np.int32],
+        sizes: NDArray[np.int64],
+        *,
+        starts: NDArray[np.float64],
+        caps: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        groups: NDArray[np.int64],
+        traffic: Traffic,
+    ) -> int:
+        """Put flows into the network as arrays, each in up to two watched groups; return the id of the first.
 
         Parameters
         ----------
@@ -122,31 +168,38 @@ class Fabric:
             Under which heading the links count the bytes.
         """
         used = routes >= 0
-        np.add.at(self.carried[traffic], routes[used], np.broadcast_to(sizes[:, None], routes.shape)[used])
-        self.sync()
-        return self.flows.add(
-            routes, sizes.astype(np.float64), starts=starts + self._latency[routes].sum(axis=1),
-            rate_cap=caps, weight=weights, groups=groups,
-        )  # fmt: skip
+        np.add.at(self._carried[traffic], routes[used], np.broadcast_to(sizes[:, None], routes.shape)[used])
+        self._sync()
+        starts = starts + self._latency[routes].sum(axis=1)
+        ids = self.flows.add(
+            routes, sizes.astype(np.float64), starts=starts, rate_cap=caps, weight=weights, groups=groups
+        )
+        return int(ids[0])
+
+    def groups(self, sizes: Sequence[int], over: Callable[[int], None]) -> int:
+        """Reserve watched groups of so many flows each; `over(i)` is called at the end of the i-th's last."""
+        groups = [self.flows.groups(1, flows=size) for size in sizes]
+        for place, group in enumerate(groups):
+            self.timeline.watch(group, lambda place=place: over(place))  # type: ignore[misc]
+        return groups[0]
+
+    def kinds(self, routes: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the kind of path, an index of `KINDS`, of each of the routes (n, hops) between GPUs."""
+        kinds: NDArray[np.int64] = self._kinds[routes].max(axis=1)
+        return kinds
 
     def far(self, routes: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return how often each of the routes (n, hops) leaves a machine."""
-        return np.where(routes >= 0, self._crosses[routes], False).sum(axis=1)
-
-    def groups(self, count: int, over: Callable[[int], None]) -> int:
-        """Reserve `count` watched groups; `over(i)` is called when the i-th runs empty."""
-        first = self.flows.groups(count)
-        for index in range(count):
-            self.timeline.watch(first + index, lambda index=index: over(index))  # type: ignore[misc]
-        return first
+        far: NDArray[np.int64] = self._crosses[routes].sum(axis=1)
+        return far
 
     def set_capacity(self, link: int, capacity: float) -> None:
         """Give a link another capacity, in bytes per second, from now on."""
-        self._capacity[link] = capacity
+        self.capacity[link] = capacity
         self._share_out(np.array([link]))
 
     def open(self, routes: NDArray[np.int32], change: int) -> None:
-        """Count a collective on its NICs as open (1) or over (-1): those that overlap lose part of the rate."""
+        """Count a collective on its NICs as moving (1) or over (-1): where two overlap, rate is lost."""
         if self.topology.communication.overlap_loss:
             used = np.unique(routes[routes >= 0])
             nics = used[self._nics[used]]
@@ -155,29 +208,25 @@ class Fabric:
 
     def _share_out(self, links: NDArray[np.integer]) -> None:
         loss = self.topology.communication.overlap_loss
-        self.sync()
+        self._sync()
         for link in links.tolist():
             kept = 1.0 - loss if self._open[link] > 1 else 1.0
-            self.flows.set_capacity(link, float(self._capacity[link]) * kept)
+            self.flows.set_capacity(link, float(self.capacity[link]) * kept)
 
-    def sync(self) -> None:
+    def _sync(self) -> None:
         """Tell an idle network the time, so that what is added now starts now."""
         if self.flows.now < self.timeline.now:
             self.flows.advance(self.timeline.now)
 
-    def link_name(self, link: int) -> str:
-        """Return the name of the link that bound a flow, "" where its own cap or size did."""
-        return self.topology.links[link].name if link >= 0 else ""
+    def bound(self, group: int) -> str:
+        """Return the name of the link that bound the last flow of a group, "" for its own cap or start."""
+        return self._names[self.flows.group_last(group)[1]]
 
     def _group(self) -> int:
-        self.sync()
-        return self.flows.groups(1)
-
-
-class _Path:
-    """How one transfer goes."""
-
-    __slots__ = ("cap", "crossings", "delay", "route")
-
-    def __init__(self, route: NDArray[np.int32], delay: float, cap: float, crossings: int) -> None:
-        self.route, self.delay, self.cap, self.crossings = route, delay, cap, crossings
+        self._sync()
+        group = next(self._spare, None)
+        if group is None:
+            first = self.flows.groups(BLOCK)
+            self._spare = iter(range(first + 1, first + BLOCK))
+            return first
+        return group

@@ -6,10 +6,11 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from janus_sim.engine.collective import AllReduce, AllToAll
+from janus_sim.engine.exchange import AllReduce, AllToAll
 from janus_sim.engine.fabric import Device, Traffic
 from janus_sim.engine.machine import Buffer, Machine, Slots
 from janus_sim.engine.place import Place
+from janus_sim.engine.shelf import Shelf
 from janus_sim.engine.time import Activity, All, Steps
 
 if TYPE_CHECKING:
@@ -17,23 +18,10 @@ if TYPE_CHECKING:
     from janus_sim.workload.copies import Traffic as Sizes
     from janus_sim.workload.kernel import Kernel
 
+__all__ = ["Gpu", "Peers", "Shelf"]
+
 G = TypeVar("G", bound="Gpu")
 T = TypeVar("T")
-
-
-class Shelf:
-    """Weight gradients of one pass: run beside it, or put off until a W pass takes them."""
-
-    def __init__(self, *, put_off: bool) -> None:
-        self.put_off = put_off
-        self.steps: list[Steps] = []
-        self.running: list[Activity] = []
-        self.blocks: list[tuple[int, list[Steps]]] = []
-
-    def close(self, layer: int) -> None:
-        """End the part that belongs to `layer`."""
-        self.blocks.append((layer, self.steps))
-        self.steps = []
 
 
 class Gpu:
@@ -113,7 +101,7 @@ class Gpu:
         return All(self._cluster.timeline, parts)
 
     def later(self, steps: Steps) -> Activity:
-        """Weight gradients: beside me in a whole backward, put off to the W pass where the schedule splits it.
+        """Run weight gradients beside me, or put them off to the W pass where the schedule splits backward.
 
         Returns an activity that is over at once if they are put off, so that it may be waited for either way.
         """
@@ -173,33 +161,61 @@ class Gpu:
     def all_to_all(
         self, sizes: Sizes, label: str, *, sms: int | None = None, stream: Hashable = ""
     ) -> Activity:
-        """Exchange rows among `sizes.ranks`; over when my own sends and receives are."""
-        held = self._cluster.topology.communication.sms["all_to_all"] if sms is None else sms
+        """Exchange rows among `sizes.ranks`; over when my own sends and receives are.
 
-        def build(**about: object) -> AllToAll:
-            return AllToAll(sizes.bytes, sms=held, traffic="expert", **about)
-
-        collective = self._cluster.collective(self, "all_to_all", label, sizes.ranks, stream, build)
-        collective.check(sizes.bytes, self.rank)
-        return collective.call(self.rank)
+        Parameters
+        ----------
+        sizes : Traffic
+            Bytes from each rank to each; all ranks bring the same.
+        label : str
+        sms : int, optional
+            SMs that the kernel holds, waiting included; those of the topology by default.
+        stream : hashable
+            Exchanges of the same ranks in one lane run in order of first calls; another stream runs beside.
+        """
+        return self._cluster.collective(
+            AllToAll,
+            sizes.bytes,
+            self.place,
+            label,
+            self.rank,
+            sizes.ranks,
+            stream=stream,
+            sms=sms,
+            traffic="expert",
+        )
 
     def all_reduce(
-        self, members: tuple[int, ...], size: int, label: str, *,
-        traffic: Traffic = "expert", sms: int | None = None, stream: Hashable = "",
-    ) -> Activity:  # fmt: skip
-        """Sum a buffer of `size` bytes over `members`, who start together and end together."""
-        held = self._cluster.topology.communication.sms["all_reduce"] if sms is None else sms
+        self,
+        members: tuple[int, ...],
+        size: int,
+        label: str,
+        *,
+        traffic: Traffic = "expert",
+        sms: int | None = None,
+        stream: Hashable = "",
+    ) -> Activity:
+        """Sum a buffer of `size` bytes over `members`, who start together and end together.
 
-        def build(**about: object) -> AllReduce:
-            return AllReduce(size, sms=held, traffic=traffic, **about)
-
-        collective = self._cluster.collective(self, "all_reduce", label, members, stream, build)
-        collective.check(size, self.rank)
-        return collective.call(self.rank)
+        Parameters
+        ----------
+        members : tuple of int
+            Ranks, myself among them.
+        size : int
+            Bytes on each member.
+        label : str
+        traffic : {"expert", "dense"}
+            Under which heading links count the bytes.
+        sms, stream
+            See `all_to_all`.
+        """
+        return self._cluster.collective(
+            AllReduce, size, self.place, label, self.rank, members, stream=stream, sms=sms, traffic=traffic
+        )
 
     # --- room and order ---
 
-    def buffer(self, name: Hashable, credits: int = 0) -> Buffer:
+    def buffer(self, name: Hashable, credits: int = 0) -> Buffer:  # noqa: A002
         """Return my buffer of that name; the first call says for how many things it has room."""
         return self._cluster.buffer(self.rank, name, credits)
 

@@ -1,12 +1,14 @@
-"""What the GPUs of one machine share: work done once for all of them, and parts handed in until the last is there."""
+"""What GPUs share: work done once for a machine, parts handed in until the last is there, and room."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Hashable
 from typing import Any, TypeVar
 
 from janus_sim.engine.fabric import Device
 from janus_sim.engine.time import Activity, Steps, Timeline
+from janus_sim.errors import PolicyError
 
 T = TypeVar("T")
 
@@ -19,6 +21,14 @@ class Machine:
     index : int
     ranks : tuple of int
         Its GPUs.
+
+    Examples
+    --------
+    >>> machine = Machine(Timeline(), 0, (0, 1))
+    >>> machine.host
+    ('host', 0)
+    >>> machine.complete("gradient 3", machine.ranks), machine.complete("gradient 3", machine.ranks)
+    (False, True)
     """
 
     def __init__(self, timeline: Timeline, index: int, ranks: tuple[int, ...]) -> None:
@@ -34,13 +44,13 @@ class Machine:
         return ("host", self.index)
 
     def once(self, key: Hashable, steps: Steps) -> Activity:
-        """Run `steps` for whoever asks first; the others wait for the same (the cache manager merging requests)."""
+        """Run `steps` for whoever asks first; others wait for the same (a cache that merges requests)."""
         if key not in self._once:
             self._once[key] = self.timeline.start(steps, "machine", self.index, "once", key)
         return self._once[key]
 
     def complete(self, key: Hashable, among: int | Collection[int]) -> bool:
-        """Hand in one part of `among` parts; True for the last, who then does what is to be done with the whole."""
+        """Hand in one part of `among`; True for the last, who then does what the whole is for."""
         parts = self._parts.get(key, 0) + 1
         self._parts[key] = parts
         return parts == (among if isinstance(among, int) else len(among))
@@ -53,9 +63,11 @@ class Machine:
         return answer
 
     def slots(self, name: Hashable, count: int) -> Slots:
-        """Return the `count` slots of that name: at most so many things at a time, first come, first served."""
+        """Return the slots of that name; the first call says how many there are."""
         if name not in self._slots:
-            self._slots[name] = Slots(self.timeline, count, "machine", self.index, name)
+            self._slots[name] = Slots(
+                self.timeline, count, "one of", count, "slots", repr(name), "of machine", self.index
+            )
         return self._slots[name]
 
     def clear(self) -> None:
@@ -78,11 +90,11 @@ class Slots:
 
     def __init__(self, timeline: Timeline, count: int, *name: object) -> None:
         self.timeline, self.free, self.name = timeline, count, name
-        self._waiting: list[Activity] = []
+        self._waiting: deque[Activity] = deque()
 
     def take(self) -> Activity:
         """Take a slot; over when there is one."""
-        activity = Activity(self.timeline, "a slot of", *self.name)
+        activity = Activity(self.timeline, *self.name)
         if self.free:
             self.free -= 1
             activity.finish(self.timeline.why)
@@ -93,7 +105,7 @@ class Slots:
     def give(self) -> None:
         """Give a slot back."""
         if self._waiting:
-            self._waiting.pop(0).finish(self.timeline.why)
+            self._waiting.popleft().finish(self.timeline.why)
         else:
             self.free += 1
 
@@ -109,22 +121,24 @@ class Buffer:
     Examples
     --------
     >>> timeline = Timeline()
-    >>> buffer = Buffer(timeline, 1, "rank 0")
+    >>> buffer = Buffer(timeline, 1, "experts")
     >>> buffer.reserve().done
     True
     >>> waits = buffer.reserve()
     >>> buffer.arrived("expert 3", holders=2)
     >>> buffer.arrival("expert 3").done
     True
-    >>> buffer.release("expert 3"); waits.done
+    >>> buffer.release("expert 3")
+    >>> waits.done
     False
-    >>> buffer.release("expert 3"); waits.done
+    >>> buffer.release("expert 3")
+    >>> waits.done
     True
     """
 
-    def __init__(self, timeline: Timeline, credits: int, *name: object) -> None:
+    def __init__(self, timeline: Timeline, credits: int, *name: object) -> None:  # noqa: A002
         self.timeline, self.credits, self.name = timeline, credits, name
-        self._slots = Slots(timeline, credits, "credit", *name)
+        self._slots = Slots(timeline, credits, "a credit of buffer", *name)
         self._arrivals: dict[Hashable, Activity] = {}
         self._holders: dict[Hashable, int] = {}
 
@@ -138,7 +152,16 @@ class Buffer:
         return self._slots.take()
 
     def arrived(self, key: Hashable, holders: int = 1) -> None:
-        """Say that `key` is here, and how many will let go of it."""
+        """Say that `key` is here, under a credit that was reserved, and how many will let go of it.
+
+        Raises
+        ------
+        PolicyError
+            If it is here already, nobody reserved a credit for it, or nobody holds it.
+        """
+        if key in self._holders or len(self._holders) >= self.full or holders < 1:
+            what = "a second time" if key in self._holders else f"without a credit for it, held by {holders}"
+            raise PolicyError(f"{key} arrived {what} in buffer {' '.join(map(str, self.name))}")
         self._holders[key] = holders
         arrival = self.arrival(key)
         if not arrival.done:
@@ -147,23 +170,34 @@ class Buffer:
     def arrival(self, key: Hashable) -> Activity:
         """Return what is over when `key` is here."""
         if key not in self._arrivals:
-            self._arrivals[key] = Activity(self.timeline, "arrival of", key, "at", *self.name)
+            self._arrivals[key] = Activity(self.timeline, "the arrival of", key, "in buffer", *self.name)
         return self._arrivals[key]
 
     def release(self, key: Hashable, keep: bool = False) -> None:
         """Let go of `key`; the last holder gives its credit back.
 
-        With `keep`, the thing has moved to memory outside the buffer: it stays arrived, and letting go of it again
-        does nothing.
+        With `keep`, the thing has moved to memory outside the buffer: it stays arrived, and letting go of it
+        again does nothing.
+
+        Raises
+        ------
+        PolicyError
+            If nobody holds it any more.
         """
-        if keep and key not in self._holders:
+        left = self._holders.get(key, 0)
+        if not left:
+            if keep:
+                return
+            raise PolicyError(
+                f"{key} is let go of, and nobody holds it in buffer {' '.join(map(str, self.name))}"
+            )
+        if left > 1:
+            self._holders[key] = left - 1
             return
-        self._holders[key] -= 1
-        if not self._holders[key]:
-            del self._holders[key]
-            if not keep:
-                del self._arrivals[key]
-            self._slots.give()
+        del self._holders[key]
+        if not keep:
+            del self._arrivals[key]
+        self._slots.give()
 
     def clear(self) -> None:
         """Forget what was kept (the end of a step)."""

@@ -1,136 +1,50 @@
-"""The one file with SimPy: the clock, activities that can be waited on, and threads that wait."""
+"""The one file with SimPy: the clock, and threads that wait for activities."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
+from heapq import heappop
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import simpy
 
+from janus_sim.engine.activity import Activity, All, First
 from janus_sim.errors import DeadlockError, PolicyError
 
 if TYPE_CHECKING:
     from janus_sim.network import Flows
 
+__all__ = ["Activity", "All", "First", "Steps", "Thread", "Timeline"]
+
 #: What a policy's method is: a generator that yields the activities it waits for.
 Steps: TypeAlias = Generator["Activity", None, None]
 
 
-class Activity:
-    """Something that is going to be over; it may be waited on, and knows why it was over.
+class Thread(Activity):
+    """A generator that runs: it stops at each activity that it yields, and goes on when that is over.
 
-    Attributes
-    ----------
-    done : bool
-        True once it is over; it stays so.
-    why : int
-        The id of the span whose end ended it (-1: the beginning of the step).
-    name : tuple of object
-        Words that name it in a deadlock report.
+    It remembers the why of what last resumed it, and all that it issues inherits that.
     """
 
-    __slots__ = ("done", "name", "timeline", "waiters", "why")
-
-    def __init__(self, timeline: Timeline, *name: object) -> None:
-        self.timeline = timeline
-        self.name = name
-        self.done = False
-        self.why = -1
-        self.waiters: list[Callable[[Activity], None]] = []
-
-    def finish(self, why: int) -> None:
-        """Be over now, because the span `why` ended."""
-        self.done = True
-        self.why = why
-        waiters, self.waiters = self.waiters, []
-        for waiter in waiters:
-            waiter(self)
-
-    def __and__(self, other: Activity) -> Activity:
-        """Both."""
-        return All(self.timeline, [self, other])
-
-    def __or__(self, other: Activity) -> Activity:
-        """Whichever is over first."""
-        return First(self.timeline, [self, other])
-
-    def __str__(self) -> str:
-        return " ".join(str(word) for word in self.name)
-
-
-class All(Activity):
-    """Over when the last of several is over."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, timeline: Timeline, parts: Iterable[Activity]) -> None:
-        waiting = [part for part in parts if not part.done]
-        super().__init__(timeline, *_joined(waiting, " and "))
-        self.left = len(waiting)
-        for part in waiting:
-            part.waiters.append(self._one)
-        if not waiting:
-            self.finish(timeline.why)
-
-    def _one(self, part: Activity) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.finish(part.why)
-
-
-class First(Activity):
-    """Over when the first of several is over."""
-
-    __slots__ = ()
-
-    def __init__(self, timeline: Timeline, parts: Iterable[Activity]) -> None:
-        parts = list(parts)
-        super().__init__(timeline, *_joined(parts, " or "))
-        if any(part.done for part in parts):
-            self.finish(timeline.why)
-            return
-        for part in parts:
-            part.waiters.append(self._one)
-
-    def _one(self, part: Activity) -> None:
-        if not self.done:
-            self.finish(part.why)
-
-
-def _joined(parts: list[Activity], word: str) -> tuple[object, ...]:
-    """Name a few parts; the words are put together only in a deadlock report."""
-    shown: list[object] = []
-    for part in parts[:3]:
-        shown += [word, part] if shown else [part]
-    return (*shown, f"{word}{len(parts) - 3} more") if len(parts) > 3 else tuple(shown)
-
-
-class Thread(Activity):
-    """A generator that runs: it stops at each activity that it yields, and goes on when that is over."""
-
-    __slots__ = ("awaits", "steps")
+    __slots__ = ("_send", "awaits")
 
     def __init__(self, timeline: Timeline, steps: Steps, *name: object) -> None:
         super().__init__(timeline, *name)
-        self.steps = steps
+        self._send = steps.send
         self.awaits: Activity | None = None
         timeline.threads[self] = None
-        self._go(timeline.why)
+        self.go(timeline.why)
 
-    def _go(self, why: int) -> None:
+    def go(self, why: int) -> None:
         """Run up to the next thing that is not over yet; all that is issued inherits `why`."""
-        timeline = self.timeline
+        timeline, send = self.timeline, self._send
         before, timeline.why = timeline.why, why
-        send = self.steps.send
         try:
             while True:
                 awaited = send(None)
                 if not isinstance(awaited, Activity):
-                    raise PolicyError(
-                        f"{self}: yielded {awaited!r}; yield what gpu.compute, gpu.pull, gpu.all_to_all, ... "
-                        "return, and use `yield from` for another generator"
-                    )
+                    raise PolicyError(_not_awaitable(self, awaited))
                 if not awaited.done:
                     self.awaits = awaited
                     awaited.waiters.append(self._wake)
@@ -146,11 +60,25 @@ class Thread(Activity):
         self.timeline.ready.append((self, awaited.why))
 
 
+def _not_awaitable(thread: Thread, found: object) -> str:
+    return (
+        f"{thread}: yielded {found!r}; yield what gpu.compute, gpu.pull, gpu.all_to_all, ... return, "
+        "and use `yield from` for another generator"
+    )
+
+
 class _Clock(simpy.Environment):
-    """A SimPy environment whose clock the network may move forward between two events."""
+    """A SimPy environment whose clock the network may move, and whose events may be called off."""
 
     def move(self, time: float) -> None:
         self._now = time
+
+    def coming(self) -> float:
+        """Return when the next event is due that was not called off; infinite if there is none."""
+        queue = self._queue
+        while queue and not queue[0][3].callbacks:
+            heappop(queue)
+        return float(queue[0][0]) if queue else float("inf")
 
 
 class Timeline:
@@ -187,29 +115,29 @@ class Timeline:
         """Run `steps` beside the caller, at once up to its first wait."""
         return Thread(self, steps, *name)
 
-    def after(self, delay: float, call: Callable[[Any], None]) -> None:
-        """Call back `delay` seconds from now."""
-        timeout = self._clock.timeout(delay)
-        assert timeout.callbacks is not None
+    def after(self, delay: float, call: Callable[[Any], None]) -> simpy.Timeout:
+        """Call back `delay` seconds from now; returns what `call_off` takes."""
+        timeout = simpy.Timeout(self._clock, delay)
         timeout.callbacks.append(call)
+        return timeout
+
+    def call_off(self, timeout: simpy.Timeout) -> None:
+        """Let a call that is still to come not come; time does not run on for it."""
+        timeout.callbacks.clear()
 
     def sleep(self, delay: float) -> Activity:
-        """An activity of `delay` seconds that leaves no span (for tests of the clock)."""
+        """Return an activity of `delay` seconds that leaves no span (for tests of the clock)."""
         activity, why = Activity(self, "sleep"), self.why
         self.after(delay, lambda _: activity.finish(why))
         return activity
 
     def change(self, time: float, call: Callable[[], None]) -> None:
-        """Call at `time` if anything still moves then; given in order of time. A change alone keeps nothing alive."""
+        """Call at `time` if anything still moves then; given in order of time. It keeps nothing alive."""
         self._changes.append((time, call))
 
     def watch(self, group: int, call: Callable[[], None]) -> None:
-        """Call back whenever the network's flow group `group` runs empty."""
+        """Call back when the network's flow group `group` runs empty, once."""
         self._watch[group] = call
-
-    def unwatch(self, group: int) -> None:
-        """Forget a group."""
-        del self._watch[group]
 
     def run(self) -> None:
         """Run until nothing moves any more.
@@ -219,25 +147,28 @@ class Timeline:
         DeadlockError
             Threads are left that wait for something that can no longer come.
         """
-        ready, clock, inf = self.ready, self._clock, float("inf")
+        ready, clock = self.ready, self._clock
+        coming, step = clock.coming, clock.step
         while True:
             while ready:
                 thread, why = ready.popleft()
-                thread._go(why)
-            event = clock.peek()
-            change = self._changes[0][0] if self._changes else inf
+                thread.go(why)
+            event = coming()
+            change = self._changes[0][0] if self._changes else float("inf")
             if self._flow_until(min(event, change)):
                 continue
-            if change <= event and (event < inf or (self.flows is not None and self.flows.in_flight)):
+            if change <= event and (
+                event < float("inf") or (self.flows is not None and self.flows.in_flight)
+            ):
                 self._move(change)
                 self._changes.popleft()[1]()
-            elif event < inf:
+            elif event < float("inf"):
                 self.now = event
-                clock.step()
+                step()
             else:
                 break
         if self.threads:
-            raise DeadlockError([f"{thread} waits for {thread.awaits}" for thread in self.threads])
+            raise DeadlockError(self._waiting())
 
     def _move(self, time: float) -> None:
         self.now = time
@@ -245,12 +176,21 @@ class Timeline:
 
     def _flow_until(self, horizon: float) -> bool:
         """Let the network run; True if it stopped at the end of something that is watched."""
-        if self.flows is None or not self.flows.in_flight:
+        flows = self.flows
+        if flows is None or not flows.in_flight:
             return False
-        reached, ended = self.flows.advance(horizon)
+        reached, ended = flows.advance(horizon)
         if not len(ended):
             return False
         self._move(reached)
         for group in ended.tolist():
-            self._watch[group]()
+            self._watch.pop(group)()
         return True
+
+    def _waiting(self) -> list[str]:
+        """Say who waits for what; threads that wait for nothing but other threads are left out."""
+        waits = {thread: list(thread.awaits.open()) for thread in self.threads if thread.awaits is not None}
+        leaves = [
+            thread for thread, parts in waits.items() if not all(isinstance(part, Thread) for part in parts)
+        ]
+        return [f"{thread} waits for {thread.awaits}" for thread in leaves or waits]

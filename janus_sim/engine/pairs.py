@@ -1,0 +1,95 @@
+"""The flows of one collective as arrays: routes, start times, rate caps and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from janus_sim.engine.fabric import KINDS, Fabric, Traffic
+
+Ints: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+Word: TypeAlias = Literal["all_to_all", "all_reduce"]
+
+
+class PairFlows:
+    """Flows between members of a collective, with the rates of the links as they are when it is first called.
+
+    Parameters
+    ----------
+    fabric : Fabric
+    members : sequence of int
+        Ranks.
+    source, target : (n,) int64
+        Indices of members.
+    sizes : (n,) int64
+        Bytes, above 0.
+    word : {"all_to_all", "all_reduce"}
+
+    Attributes
+    ----------
+    routes : (n, hops) int32
+        Links, padded with -1.
+    delays, caps, weights : (n,) float64
+        Seconds before the latency of the route, bytes per second at most, share under contention: the flows
+        of one collective that share its most crowded link have a weight of `channels` together.
+    sent, far : list of int
+        Bytes that each member sends, and those of them that leave its machine.
+    """
+
+    def __init__(
+        self, fabric: Fabric, members: Sequence[int], source: Ints, target: Ints, sizes: Ints, word: Word
+    ) -> None:
+        self.fabric, self.source, self.sizes = fabric, source, sizes
+        ranks = np.array(members, dtype=np.int64)
+        self.routes = fabric.topology.routes(ranks[source], ranks[target])
+        far = sizes * fabric.far(self.routes)
+        self.sent, self.far = self._per_member(sizes, len(ranks)), self._per_member(far, len(ranks))
+        self.delays, self.caps = self._message_size(word, len(ranks))
+        talk, beside = fabric.topology.communication, self._flows_beside()
+        self.weights = talk.channels / beside
+        if word == "all_reduce":  # between machines a ring does not reach what its links carry at best
+            slowest = np.append(fabric.capacity, np.inf)[self.routes].min(axis=1, initial=np.inf)
+            reached = talk.all_reduce_efficiency * slowest / beside
+            self.caps = np.where(far > 0, np.minimum(self.caps, reached), self.caps)
+
+    def start(self, which: Ints, now: float, groups: Ints, traffic: Traffic) -> int:
+        """Put some of the flows into the network; return the id of the first, the others follow in order."""
+        return self.fabric.transfer_many(
+            self.routes[which],
+            self.sizes[which],
+            starts=now + self.delays[which],
+            caps=self.caps[which],
+            weights=self.weights[which],
+            groups=groups,
+            traffic=traffic,
+        )
+
+    def _per_member(self, sizes: Ints, members: int) -> list[int]:
+        total = np.zeros(members, dtype=np.int64)
+        np.add.at(total, self.source, sizes)
+        return [int(size) for size in total]
+
+    def _flows_beside(self) -> Floats:
+        """Return how many flows of this collective use the most crowded link of each."""
+        used = self.routes >= 0
+        crowd = np.bincount(self.routes[used], minlength=len(self.fabric.topology.links))
+        crowd = np.append(crowd, 1)  # where there is no link
+        beside: Floats = crowd[self.routes].max(axis=1, initial=1).astype(np.float64)
+        return beside
+
+    def _message_size(self, word: Word, members: int) -> tuple[Floats, Floats]:
+        """Return start times and rate caps, by what each source sends over each kind of path."""
+        delays, caps = np.zeros(len(self.sizes)), np.full(len(self.sizes), np.inf)
+        kinds = self.fabric.kinds(self.routes)
+        for kind in np.unique(kinds).tolist():
+            chosen = np.flatnonzero(kinds == kind)
+            source, sizes = self.source[chosen], self.sizes[chosen]
+            sent = np.zeros(members)
+            np.add.at(sent, source, sizes)
+            start, cap = self.fabric.topology.start(word, KINDS[kind], sent)
+            delays[chosen], caps[chosen] = start[source], cap[source] * (sizes / sent[source])
+        return delays, caps

@@ -1,0 +1,86 @@
+"""One transfer under way, and how transfers of its kind go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from janus_sim.engine.time import Activity
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from janus_sim.engine.fabric import Device, Fabric
+    from janus_sim.engine.place import Place
+
+
+class Path:
+    """How transfers of one size go from one device to another.
+
+    Attributes
+    ----------
+    route : (hops,) int32
+    delay : float
+        Seconds before the first byte moves: start time and latencies.
+    cap : float
+        Bytes per second at most.
+    far : int
+        Bytes that one such transfer adds to what leaves machines.
+    moved : int
+        Bytes of all such transfers so far.
+    """
+
+    __slots__ = ("cap", "delay", "far", "moved", "route")
+
+    def __init__(self, route: NDArray[np.int32], delay: float, cap: float, far: int) -> None:
+        self.route, self.delay, self.cap, self.far, self.moved = route, delay, cap, far, 0
+
+
+class Transfer(Activity):
+    """One transfer under way."""
+
+    __slots__ = (
+        "begin",
+        "cause",
+        "ends",
+        "fabric",
+        "group",
+        "label",
+        "machine",
+        "path",
+        "place",
+        "rank",
+        "size",
+    )
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        path: Path,
+        ends: tuple[Device, Device],
+        size: int,
+        place: Place,
+        label: str,
+        rank: int,
+        machine: int,
+        group: int,
+    ) -> None:
+        timeline = fabric.timeline
+        super().__init__(timeline)
+        self.fabric, self.path, self.ends, self.size, self.place = fabric, path, ends, size, place
+        self.label, self.rank, self.machine, self.group = label, rank, machine, group
+        self.begin, self.cause = timeline.now, timeline.why
+
+    def over(self) -> None:
+        """Write the span: all bytes are there."""
+        fabric, place = self.fabric, self.place
+        span = fabric.log.add(
+            place.step, place.micro_batch, place.layer, place.phase, self.rank, self.machine, "copy",
+            "transfer", self.label, place.lane, self.begin, self.begin, self.timeline.now, self.cause,
+            fabric.bound(self.group), self.size, far_bytes=self.path.far,
+        )  # fmt: skip
+        self.finish(span)
+
+    def __str__(self) -> str:
+        source, target = (self.fabric.topology.name_of(end) for end in self.ends)
+        return f"the transfer of {self.label!r} from {source} to {target}"
