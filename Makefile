@@ -8,7 +8,7 @@ COMPILED := $(VENV)/.compiled
 KERNELS := $(wildcard janus_sim/network/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check headline bench install clean
+.PHONY: help demo test check lint types floors headline bench install clean
 
 help:
 	@echo "make demo      install, then run the quickstart: Janus against expert-centric on 32 GPUs"
@@ -38,10 +38,16 @@ demo: $(COMPILED)
 test: $(COMPILED)
 	$(BIN)/python -m pytest
 
-check: $(INSTALLED)
+check: lint types floors
+
+lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
 	$(BIN)/mypy
+
+floors: $(INSTALLED)
 	$(BIN)/lint-imports
 
 headline: $(COMPILED)
@@ -50,6 +56,7 @@ headline: $(COMPILED)
 	$(BIN)/janus-sim run janus_unified
 	$(BIN)/janus-sim run janus_goodput
 	$(BIN)/janus-sim run janus_batch_size
+	$(BIN)/janus-sim run janus_uplink
 	$(BIN)/janus-sim run skew
 
 bench: $(COMPILED)
