@@ -5,22 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from janus_sim.network import layout as at
-from janus_sim.network.compiled import Array, compiled
-from janus_sim.network.lanes import mark
-from janus_sim.network.running import join, leave, next_event, set_next, settle
+from janus_sim.network.compiled import Array, compiled, inner
+from janus_sim.network.events import first, set_next
+from janus_sim.network.lanes import bring, grant
+from janus_sim.network.owners import height
+from janus_sim.network.running import join, leave, settle
 
 
-@compiled
-def lacks_room(hops: int, head: Array, pool: Array, lane: Array, scratch: Array) -> bool:
+@inner
+def lacks_room(hops: int, head: Array, pool: Array, lane: Array) -> bool:
     """Whether one more start might not fit."""
-    return (
-        head[at.POOL_TOP] + hops * max(16, 2 * head[at.LARGEST]) > len(pool)
-        or head[at.LANES] + hops > len(lane)
-        or 2 * head[at.LARGEST] > len(scratch)
-    )
+    wanted = head[at.POOL_TOP] + hops * max(16, 2 * head[at.LARGEST])
+    return wanted > len(pool) or head[at.LANES] + hops > len(lane)
 
 
-@compiled
+@inner
 def refuses(
     links: Array, size: float, start: float, cap: float, weight: float, a: int, b: int, now: float, links_known: int,
     groups: int
@@ -36,7 +35,7 @@ def refuses(
     return False
 
 
-@compiled
+@inner
 def place(
     links: Array, size: float, start: float, cap: float, weight: float, priority: int, a: int, b: int, head: Array,
     route: Array, whole: Array, real: Array, when: Array, soonest: Array, group: Array
@@ -55,8 +54,7 @@ def place(
             hops += 1
     whole[f, at.ID], whole[f, at.STATE] = head[at.NEXT_ID], at.WAITING
     whole[f, at.HOPS], whole[f, at.PRIORITY], whole[f, at.GROUP_A], whole[f, at.GROUP_B] = hops, priority, a, b
-    real[f, at.SIZE], real[f, at.LEFT_OVER], real[f, at.RATE] = size, size, 0.0
-    real[f, at.WEIGHT], real[f, at.CAP] = weight, cap / weight
+    real[f, at.SIZE], real[f, at.WEIGHT], real[f, at.CAP] = size, weight, cap / weight
     set_next(f, start, when, soonest)
     head[at.NEXT_ID] += 1
     head[at.IN_FLIGHT] += 1
@@ -72,8 +70,8 @@ def place(
 @compiled
 def add_one(
     head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
-    share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
-    group: Array, emptied: Array, heap: Array, ends: Array,
+    share: Array, level: Array, due: Array, imminent: Array, link: Array, series: Array, pool: Array, mass: Array,
+    left: Array, work: Array, heap: Array, group: Array, emptied: Array, ends: Array,
     links: Array, size: float, start: float, cap: float, weight: float, priority: int, a: int, b: int
 ) -> int:  # fmt: skip
     """Add one flow; its id, or GROW or WRONG with nothing done. A start of -inf means now."""
@@ -84,28 +82,29 @@ def add_one(
     if (
         (head[at.FREE_FLOW] < 0 and head[at.FLOWS] >= len(whole))
         or 2 * len(links) > route.shape[1]
-        or lacks_room(len(links), head, pool, lane, scratch)
-        or head[at.JOINED] >= len(joined)
+        or lacks_room(len(links), head, pool, lane)
     ):
         return at.GROW
     f = place(links, size, start, cap, weight, priority, a, b, head, route, whole, real, when, soonest, group)
     if start <= now and size > 0.0:
-        join(f, head, clock, route, whole, real, when, soonest, lane, share, level, link, pool, work, joined)
+        join(
+            f, head, clock, route, whole, real, when, soonest, lane, share, level, link, pool, mass, left, work
+        )  # fmt: skip
     return int(whole[f, at.ID])
 
 
 @compiled
 def add_many(
     head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
-    share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
-    group: Array, emptied: Array, heap: Array, ends: Array,
-    first: int, links: Array, size: Array, start: Array, cap: Array, weight: Array, priority: Array, groups: Array
+    share: Array, level: Array, due: Array, imminent: Array, link: Array, series: Array, pool: Array, mass: Array,
+    left: Array, work: Array, heap: Array, group: Array, emptied: Array, ends: Array,
+    begin: int, links: Array, size: Array, start: Array, cap: Array, weight: Array, priority: Array, groups: Array
 ) -> tuple[int, int]:  # fmt: skip
-    """Add flows first, first + 1, ...: (DONE, n), or (GROW or WRONG, the flow at which it stopped)."""
-    for i in range(first, len(size)):
+    """Add flows begin, begin + 1, ...: (DONE, n), or (GROW or WRONG, the flow at which it stopped)."""
+    for i in range(begin, len(size)):
         code = add_one(
-            head, clock, route, whole, real, when, soonest, lane, share, level, link, series, pool, work, scratch, joined,
-            group, emptied, heap, ends,
+            head, clock, route, whole, real, when, soonest, lane, share, level, due, imminent, link, series, pool, mass, left,
+            work, heap, group, emptied, ends,
             links[i], size[i], start[i], cap[i], weight[i], priority[i], groups[i, 0], groups[i, 1]
         )  # fmt: skip
         if code < 0:
@@ -113,7 +112,7 @@ def add_many(
     return at.DONE, len(size)
 
 
-@compiled
+@inner
 def finish(
     f: int, found: int, now: float, head: Array, whole: Array, when: Array, soonest: Array, group: Array, emptied: Array,
     ends: Array
@@ -139,39 +138,74 @@ def finish(
     set_next(f, np.inf, when, soonest)
 
 
-@compiled
+@inner
+def ends_at(
+    x: int, until: float, head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array,
+    lane: Array, share: Array, level: Array, link: Array, pool: Array, mass: Array, left: Array, work: Array, group: Array,
+    emptied: Array, ends: Array
+) -> None:  # fmt: skip
+    """End the own flows of lane `x` that are through by `until`: at least the first of them."""
+    now, block = clock[at.NOW], lane[x, at.BLOCK]
+    bring(x, now, lane, share, level, left)
+    limit = np.inf
+    for i in range(block, block + lane[x, at.OWN]):
+        limit = min(limit, left[i])
+    limit = max(limit, level[x] * (until - now))
+    for i in range(lane[x, at.OWN] - 1, -1, -1):
+        if left[block + i] <= limit:
+            f = pool[block + i] >> at.HOP_BITS
+            found = leave(
+                f, head, clock, route, whole, real, lane, share, level, link, pool, mass, left, work
+            )  # fmt: skip
+            finish(f, found, now, head, whole, when, soonest, group, emptied, ends)
+
+
+@inner
 def happen(
-    until: float, head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array,
-    lane: Array, share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array,
-    joined: Array, group: Array, emptied: Array, ends: Array
+    head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
+    share: Array, level: Array, due: Array, imminent: Array, link: Array, series: Array, pool: Array, mass: Array,
+    left: Array, work: Array, heap: Array, group: Array, emptied: Array, ends: Array,
+    until: float
 ) -> int:  # fmt: skip
     """All starts and ends up to `until`, taken as one instant."""
-    now = clock[at.NOW]
+    for batch in range((head[at.LANES] + at.BATCH - 1) // at.BATCH):
+        if not imminent[batch] <= until:
+            continue
+        for x in range(batch * at.BATCH, min((batch + 1) * at.BATCH, head[at.LANES])):
+            if due[x] <= until:
+                ends_at(
+                    x, until, head, clock, route, whole, real, when, soonest, lane, share, level, link, pool, mass, left,
+                    work, group, emptied, ends
+                )  # fmt: skip
+                set_next(x, np.inf, due, imminent)
     for batch in range((head[at.FLOWS] + at.BATCH - 1) // at.BATCH):
-        if soonest[batch] > until:
+        if not soonest[batch] <= until:
             continue
         for f in range(batch * at.BATCH, min((batch + 1) * at.BATCH, head[at.FLOWS])):
             if when[f] > until:
                 continue
             found = -1
             if whole[f, at.STATE] == at.WAITING and real[f, at.SIZE] > 0.0:
-                if lacks_room(whole[f, at.HOPS], head, pool, lane, scratch) or head[at.JOINED] >= len(joined):
+                if lacks_room(whole[f, at.HOPS], head, pool, lane):
                     return at.GROW
-                join(f, head, clock, route, whole, real, when, soonest, lane, share, level, link, pool, work, joined)
+                set_next(f, np.inf, when, soonest)
+                join(
+                    f, head, clock, route, whole, real, when, soonest, lane, share, level, link, pool, mass, left, work
+                )  # fmt: skip
                 continue
             if whole[f, at.STATE] == at.RUNNING:
                 found = leave(
-                    f, head, clock, route, whole, real, lane, share, level, link, series, pool, work
+                    f, head, clock, route, whole, real, lane, share, level, link, pool, mass, left, work
                 )  # fmt: skip
-            finish(f, found, now, head, whole, when, soonest, group, emptied, ends)
+            finish(f, found, clock[at.NOW], head, whole, when, soonest, group, emptied, ends)
     return at.DONE
 
 
 @compiled
 def run(
     head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
-    share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
-    group: Array, emptied: Array, heap: Array, ends: Array,
+    share: Array, level: Array, due: Array, imminent: Array, link: Array, series: Array, pool: Array, mass: Array,
+    left: Array, work: Array, heap: Array, group: Array, emptied: Array, ends: Array,
     until: float
 ) -> tuple[int, float, float, int]:  # fmt: skip
     """Run to `until` or to the first instant at which a group empties: (code, now, next event, groups emptied).
@@ -179,24 +213,25 @@ def run(
     With `until` before now, nothing happens and the next event is told. After a GROW, call again.
     """
     code = at.DONE
+    limit = until + at.ROUNDING * abs(until) if until > -np.inf else until
     while True:
         settle(
-            head, clock, route, whole, real, when, soonest, lane, share, level, link, series, pool, work, scratch, joined,
-            heap
-        )
-        time = next_event(head, when, soonest)
-        if time > until:
+            head, clock, route, whole, real, when, soonest, lane, share, level, due, imminent, link, series, pool, mass,
+            left, work, heap
+        )  # fmt: skip
+        time = min(first(head[at.FLOWS], when, soonest), first(head[at.LANES], due, imminent))
+        if time > limit or time == np.inf:
             if clock[at.NOW] < until < np.inf:
                 clock[at.NOW] = until
             break
-        if time == np.inf:
-            break
+        time = min(time, until)
         if time > clock[at.NOW]:
             clock[at.NOW] = time
             head[at.EVENTS] += 1
         code = happen(
-            time + at.INSTANT * abs(time), head, clock, route, whole, real, when, soonest, lane, share, level, link, series,
-            pool, work, scratch, joined, group, emptied, ends
+            head, clock, route, whole, real, when, soonest, lane, share, level, due, imminent, link, series, pool, mass, left,
+            work, heap, group, emptied, ends,
+            time + at.INSTANT * abs(time)
         )  # fmt: skip
         if code != at.DONE or head[at.EMPTIED] > 0:
             time = -np.inf
@@ -205,15 +240,20 @@ def run(
 
 
 @compiled
-def change(
-    head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
-    share: Array, level: Array, link: Array, series: Array, pool: Array, work: Array, scratch: Array, joined: Array,
-    group: Array, emptied: Array, heap: Array, ends: Array,
-    target: int, value: float
-) -> None:  # fmt: skip
+def change(target: int, value: float, head: Array, lane: Array, share: Array, link: Array, work: Array) -> None:
     """Give a link another capacity from now on."""
     link[target, at.CAPACITY] = value
-    x = int(link[target, at.TOP])
-    if x >= 0:
-        share[x, at.AVAILABLE] = value
-        mark(x, head, lane, work)
+    if link[target, at.TOP] >= 0.0:
+        grant(int(link[target, at.TOP]), value, head, lane, share, work)
+
+
+@compiled
+def read_heights(
+    head: Array, clock: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, lane: Array,
+    share: Array, level: Array, due: Array, imminent: Array, link: Array, series: Array, pool: Array, mass: Array,
+    left: Array, work: Array, heap: Array, group: Array, emptied: Array, ends: Array,
+    heights: Array
+) -> None:  # fmt: skip
+    """The level of each running flow, by slot."""
+    for f in range(min(head[at.FLOWS], len(heights))):
+        heights[f] = height(f, level, whole, real)

@@ -17,7 +17,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _NAMES: Final = (
-    "head clock route whole real when soonest lane share level link series pool work scratch joined group emptied heap ends"
+    "head clock route whole real when soonest lane share level due imminent link series pool mass left work heap group "
+    "emptied ends"
 ).split()
 
 
@@ -59,32 +60,33 @@ class Flows:
     def __init__(self, capacity: ArrayLike, *, bins: int = 0, bin_width: float = 1e-5, now: float = 0.0) -> None:
         values = check_capacity(capacity)
         links = len(values)
-        sizes = {"whole": 64, "lane": 64, "pool": 1024, "scratch": 64, "joined": 64, "group": 16}
         head = np.zeros(at.HEAD, np.int64)
         head[[at.FREE_FLOW, at.FREE_LANE]] = -1
         head[at.FREE_BLOCK :] = -1
         link = np.zeros((links, at.LINKS))
-        link[:, at.CAPACITY], link[:, at.TOP], link[:, at.UP_TO] = values, -1, now
+        link[:, at.CAPACITY], link[:, at.TOP], link[:, at.WRITTEN] = values, -1, now
         self._arrays: dict[str, NDArray[Any]] = {
             "head": head,
             "clock": np.array([now, bin_width]),
-            "route": np.zeros((sizes["whole"], 16), np.int32),
-            "whole": np.zeros((sizes["whole"], at.WHOLE), np.int64),
-            "real": np.zeros((sizes["whole"], at.REAL)),
-            "when": np.full(sizes["whole"], np.inf),
-            "soonest": np.full(sizes["whole"] // at.BATCH, np.inf),
-            "lane": np.zeros((sizes["lane"], at.LANE), np.int64),
-            "share": np.zeros((sizes["lane"], at.SHARE)),
-            "level": np.full(sizes["lane"], np.inf),
+            "route": np.zeros((64, 16), np.int32),
+            "whole": np.zeros((64, at.WHOLE), np.int64),
+            "real": np.zeros((64, at.REAL)),
+            "when": np.full(64, np.inf),
+            "soonest": np.full(1, np.inf),
+            "lane": np.zeros((64, at.LANE), np.int64),
+            "share": np.zeros((64, at.SHARE)),
+            "level": np.full(64, np.inf),
+            "due": np.full(64, np.inf),
+            "imminent": np.full(1, np.inf),
             "link": link,
             "series": np.zeros((links, bins)),
-            "pool": np.zeros(sizes["pool"], np.int64),
-            "work": np.zeros((2, sizes["lane"]), np.int64),
-            "scratch": np.zeros((sizes["scratch"], at.SCRATCH)),
-            "joined": np.zeros(sizes["joined"], np.int64),
-            "group": np.zeros((sizes["group"], at.GROUP), np.int64),
-            "emptied": np.zeros(sizes["group"], np.int64),
-            "heap": np.zeros((sizes["whole"] + sizes["lane"], 2)),
+            "pool": np.zeros(1024, np.int64),
+            "mass": np.zeros(1024),
+            "left": np.zeros(1024),
+            "work": np.zeros((2, 64), np.int64),
+            "heap": np.zeros((128, 2)),
+            "group": np.zeros((16, at.GROUP), np.int64),
+            "emptied": np.zeros(16, np.int64),
             "ends": np.zeros(0),
         }
         self._pack()
@@ -113,28 +115,29 @@ class Flows:
             wide[:, :half], wide[:, hops : hops + half] = old[:, :half], old[:, half:]
             arrays["route"] = wide
         hops = arrays["route"].shape[1] // 2
-        rows = len(arrays["whole"])
+        rows, lanes, entries = len(arrays["whole"]), len(arrays["lane"]), len(arrays["pool"])
         while rows < head[at.FLOWS] + more:
             rows *= 2
-        for name in ("route", "whole", "real", "joined"):
+        while lanes < head[at.LANES] + hops:
+            lanes *= 2
+        while entries < head[at.POOL_TOP] + hops * max(16, 2 * head[at.LARGEST]):
+            entries *= 2
+        for name in ("route", "whole", "real"):
             self._stretch(name, rows)
         self._stretch("when", rows, np.inf)
         self._stretch("soonest", rows // at.BATCH, np.inf)
-        if head[at.JOINED] >= len(arrays["joined"]):
-            self._stretch("joined", 2 * len(arrays["joined"]))
-        if head[at.LANES] + hops > len(arrays["lane"]):
-            lanes = 2 * len(arrays["lane"]) + hops
-            for name in ("lane", "share"):
-                self._stretch(name, lanes)
-            self._stretch("level", lanes, np.inf)
+        for name in ("lane", "share"):
+            self._stretch(name, lanes)
+        for name in ("level", "due"):
+            self._stretch(name, lanes, np.inf)
+        self._stretch("imminent", lanes // at.BATCH, np.inf)
+        for name in ("pool", "mass", "left"):
+            self._stretch(name, entries)
+        self._stretch("heap", rows + lanes)
+        if lanes > arrays["work"].shape[1]:
             work = np.zeros((2, lanes), np.int64)
             work[:, : arrays["work"].shape[1]] = arrays["work"]
             arrays["work"] = work
-        needed = int(head[at.POOL_TOP]) + hops * max(16, 2 * int(head[at.LARGEST]))
-        if needed > len(arrays["pool"]):
-            self._stretch("pool", 2 * needed)
-        self._stretch("scratch", 4 * int(head[at.LARGEST]))
-        self._stretch("heap", len(arrays["whole"]) + len(arrays["lane"]))
         self._pack()
 
     @property
@@ -291,14 +294,15 @@ class Flows:
         """Give a link another capacity, in bytes per second, from now on; 0 stops its flows until it is raised."""
         if not 0 <= link < len(self._arrays["link"]) or not 0.0 <= value < np.inf:
             raise InputError(Mistake(f"link {link}", f"cannot have capacity {value!r}; give bytes per second of a link"))
-        core.change(*self._state, link, value)
+        core.change(link, value, *(self._arrays[name] for name in ("head", "lane", "share", "link", "work")))
 
     def _read(self) -> tuple[Floats, Floats]:
         """Bytes carried and busy seconds of each link up to now."""
         core.run(*self._state, -np.inf)
         links = len(self._arrays["link"])
         carried, busy = np.zeros(links), np.zeros(links)
-        arrays = [self._arrays[name] for name in ("head", "clock", "route", "whole", "real", "lane", "link", "series")]
+        names = "head clock route whole real lane share level link series pool left".split()
+        arrays = [self._arrays[name] for name in names]
         read_links(*arrays, carried, busy)
         return carried, busy
 

@@ -49,5 +49,6 @@ def rates(
     count = len(np.asarray(routes))
     flows.add(routes, np.ones(count), rate_cap=rate_cap, weight=weight, priority=priority)
     core.run(*flows._state, -np.inf)  # noqa: SLF001
-    real = flows._arrays["real"][:count]  # noqa: SLF001
-    return np.where(real[:, at.LEVEL] == np.inf, np.inf, real[:, at.RATE])
+    heights = np.empty(count)
+    core.read_heights(*flows._state, heights)  # noqa: SLF001
+    return heights * (1.0 if weight is None else np.asarray(weight, dtype=np.float64))
