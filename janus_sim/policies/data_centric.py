@@ -72,8 +72,9 @@ class DataCentric(Policy):
             raise ValueError("credits and in_flight must be at least 1, else nothing is ever pulled")
 
     def beside(self, gpu: Gpu, visits: Sequence[MoELayer]) -> Steps:
-        """Make room; prefetch: all visits, nearer ones with priority on shared links."""
-        gpu.buffer("experts", order.room(self.credits, visits))
+        """Make room, also for mates who are asked before they begin; prefetch: nearer visits go first."""
+        for rank in gpu.switch:
+            gpu.peers[rank].buffer("experts", order.room(self.credits, visits))
         if self.prefetch:
             for turn, layer in enumerate(visits, start=1):
                 self._stage_all(towards(gpu, layer), layer, turn, _every)

@@ -186,5 +186,6 @@ def overheard(fabric: Fabric) -> list[Sent]:
         sent.append(Sent(source, target, size, label, place, begin, activity))
         return activity
 
-    fabric.transfer = listen  # type: ignore[method-assign]
+    anything: Any = fabric
+    anything.transfer = listen
     return sent
