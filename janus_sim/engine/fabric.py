@@ -86,18 +86,33 @@ class Fabric:
         return path
 
     def _path(self, source: Device, target: Device, size: int) -> Path:
-        try:
-            whole = index(size)
-        except TypeError:
-            whole = -1
-        if whole < 0:
-            raise PolicyError(f"{size!r} bytes from {source} to {target}; give a whole number, 0 or more")
+        whole = self._check(source, target, size)
         route = np.array(self.topology.route(source, target), dtype=np.int32)
         start, cap = self.topology.start(
             "pull", self.topology.path_kind(source, target), np.array([float(whole)])
         )
         delay = float(start[0]) + float(self._latency[route].sum())
         return Path(route, delay, float(cap[0]), whole * int(self._crosses[route].sum()))
+
+    def _check(self, source: Device, target: Device, size: int) -> int:
+        """Return the size as an int, if it is one, between devices that exist."""
+        for device in (source, target):
+            if not self._exists(device):
+                known = f'a rank below {self.topology.world} or ("host", machine)'
+                raise PolicyError(f"{device!r} is no device to copy from or to; name {known}")
+        try:
+            whole = index(size)
+        except TypeError:
+            whole = -1
+        if whole < 0:
+            raise PolicyError(f"{size!r} bytes from {source} to {target}; give a whole number, 0 or more")
+        return whole
+
+    def _exists(self, device: object) -> bool:
+        if isinstance(device, tuple):
+            machines = range(len(self.topology.machines))
+            return len(device) == 2 and device[0] == "host" and device[1] in machines
+        return device in range(self.topology.world)
 
     def transfer(
         self,
