@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Rank:
-    """What one rank does in a step.
+    """What one rank does in a step; the policy runs in a thread of its own, named by its layer if it hangs.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Rank:
         moe = self.kernels.is_moe(layer)
         yield gpu.compute(self.kernels.before(layer), "attention and gate" if moe else "attention and FFN")
         if moe:
-            yield from self.policy.forward(gpu, self._at_gate(gpu, layer))
+            yield gpu.start(self.policy.forward(gpu, self._at_gate(gpu, layer)))
             yield gpu.compute(self.kernels.after(layer), "combine rows")
 
     def _backward(self, gpu: Gpu, shelf: Shelf) -> Steps:
@@ -106,7 +106,7 @@ class Rank:
             after, weights = self.kernels.after_backward(layer)
             yield gpu.compute(after, "combine rows backward")
             gpu.later(_compute(gpu, weights, "combine rows weights"))
-            yield from self.policy.backward(gpu, self._at_gate(gpu, layer))
+            yield gpu.start(self.policy.backward(gpu, self._at_gate(gpu, layer)))
         before, weights = self.kernels.before_backward(layer)
         yield gpu.compute(before, "attention backward")
         gpu.later(_compute(gpu, weights, "attention weights"))
