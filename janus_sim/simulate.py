@@ -53,7 +53,12 @@ def simulate(scenario: Scenario) -> Result:
     topology = scenario.build_topology()
     workload = scenario.build_workload(len(topology.gpus))
     record = run(
-        topology, workload, scenario.build_policy(), scenario.build_schedule(), steps=scenario.steps, seed=scenario.seed
+        topology,
+        workload,
+        scenario.build_policy(),
+        scenario.build_schedule(),
+        steps=scenario.steps,
+        seed=scenario.seed,
     )
     return Result(record, scenario.described())
 
@@ -97,7 +102,12 @@ def run(
     training = Training(cluster, workload, policy, schedule, seed)
     records, done = training.run(steps or workload.steps)
     return Record(
-        cluster.log.columns(), tuple(records), links(cluster), layers(cluster, done), memory(cluster, done), facts(cluster, workload)
+        cluster.log.columns(),
+        tuple(records),
+        links(cluster),
+        layers(cluster, done),
+        memory(cluster, done),
+        facts(cluster, workload),
     )
 
 
@@ -181,7 +191,8 @@ def memory(cluster: Cluster, done: list[Step]) -> tuple[MemoryRecord, ...]:
                 held[rank, machine, name] = held.get((rank, machine, name), 0) + size
         peak |= {key: max(peak.get(key, 0), size) for key, size in held.items()}
     return tuple(
-        MemoryRecord(rank=rank, machine=machine, component=name, bytes=size) for (rank, machine, name), size in peak.items()
+        MemoryRecord(rank=rank, machine=machine, component=name, bytes=size)
+        for (rank, machine, name), size in peak.items()
     )
 
 

@@ -108,7 +108,10 @@ def test_traffic_chooses_a_mixed_set_of_layers_at_batch_8() -> None:
 
 @pytest.mark.parametrize("micro_batch_size", [8, 64])
 def test_simulated_is_never_slower_than_the_better_paradigm(micro_batch_size: int) -> None:
-    changes = ["policies=expert_centric,data_centric,simulated", f"workload.micro_batch_size={micro_batch_size}"]
+    changes = [
+        "policies=expert_centric,data_centric,simulated",
+        f"workload.micro_batch_size={micro_batch_size}",
+    ]
     table = sweep("janus_unified", changes=changes).set_index("policy")["step_time_s"]
     assert table["simulated"] <= min(table["expert_centric"], table["data_centric"]) * (1 + 1e-9)
 
@@ -120,7 +123,9 @@ def test_links_idle_in_some_slots_and_prefetch_fills_them() -> None:
         policy = {"type": "data_centric", "prefetch": prefetch}
         result = simulate(Scenario(topology="a100_4x8", workload="moe_gpt", policy=policy))
         spans = result.spans
-        gate = spans.loc[(spans["label"] == "attention and gate") & (spans["phase"] == "forward"), "end"].min()
+        gate = spans.loc[
+            (spans["label"] == "attention and gate") & (spans["phase"] == "forward"), "end"
+        ].min()
         nics = [link for link in result.record.links if link.crosses]
         bins = int(gate / nics[0].bin_width)
         used[prefetch] = sum(float(link.series[:bins].sum()) for link in nics)
