@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from janus_sim.engine.exchange import AllReduce, AllToAll
 from janus_sim.engine.fabric import Device, Traffic
 from janus_sim.engine.machine import Buffer, Machine, Slots
+from janus_sim.engine.peers import G, Peers
 from janus_sim.engine.place import Place
 from janus_sim.engine.shelf import Shelf
 from janus_sim.engine.time import Activity, All, Steps
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Gpu", "Peers", "Shelf"]
 
-G = TypeVar("G", bound="Gpu")
 T = TypeVar("T")
 
 
@@ -31,6 +31,20 @@ class Gpu:
     ----------
     rank : int
     place : Place
+
+    Examples
+    --------
+    >>> from janus_sim.engine.cluster import Cluster
+    >>> from janus_sim.topology import Topology
+    >>> cluster = Cluster(Topology.load("two_gpus"))
+    >>> gpu = Gpu(cluster, 0, Place(step=0), Shelf(put_off=False))
+    >>> def story(gpu):
+    ...     yield gpu.pull(1, 10**9, "expert 3")  # 10 GB/s, and a start of 50 us
+    ...     yield gpu.think(0.5)
+    >>> thread = gpu.start(story(gpu))
+    >>> cluster.timeline.run()
+    >>> round(cluster.timeline.now, 5)
+    0.60005
     """
 
     __slots__ = ("_cluster", "_shelf", "place", "rank")
@@ -230,16 +244,3 @@ class Gpu:
     def first(self, key: Hashable) -> bool:
         """True for the first time in this step that I ask for `key`."""
         return self.machine.complete(("first", self.rank, key), 1)
-
-
-class Peers(Generic[G]):
-    """`gpu.peers[rank]`: the views of other GPUs at the same place."""
-
-    __slots__ = ("_gpu",)
-
-    def __init__(self, gpu: G) -> None:
-        self._gpu = gpu
-
-    def __getitem__(self, rank: int) -> G:
-        gpu = self._gpu
-        return type(gpu)(gpu._cluster, rank, gpu.place, gpu._shelf)
