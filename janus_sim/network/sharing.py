@@ -45,13 +45,13 @@ def aim(
     """
     block, end, v = lane[x, at.BLOCK] + lane[x, at.OWN], lane[x, at.BLOCK] + lane[x, at.COUNT], start
     while True:
-        spare, weight, ceiling = share[x, at.SPARE], share[x, at.OWN_MASS], 0.0
+        spare, weight, ceiling = share[x, at.AVAILABLE], share[x, at.OWN_MASS], 0.0
         for i in range(block, end):
             other = height(pool[i] >> at.HOP_BITS, level, whole, real)
             if other > v * (1.0 + at.SAME):
-                spare += mass[i] * other
                 weight += mass[i]
             else:
+                spare -= mass[i] * other
                 ceiling = max(ceiling, other)
         share[x, at.CEILING] = ceiling
         higher = max(spare, 0.0) / weight if weight > 0.0 else v
@@ -140,20 +140,21 @@ def visit(
     work: Array
 ) -> None:  # fmt: skip
     """Give lane `x` its level and the flows that it must own, and tell the lanes of their routes."""
-    now = clock[at.NOW]
+    now, handed = clock[at.NOW], True
     bring(x, now, lane, share, level, left)
-    sum_anew(x, lane, share, level, pool, mass, whole, real)
-    v = -1.0
-    if lane[x, at.OWN] > 0:
-        v = max(share[x, at.SPARE], 0.0) / share[x, at.OWN_MASS]
-    if v >= 0.0 or share[x, at.SPARE] < -at.SAME * share[x, at.AVAILABLE]:
-        if v < share[x, at.CEILING] * (1.0 - at.SAME):
+    while handed:
+        sum_anew(x, lane, share, level, pool, mass, whole, real)
+        v = max(share[x, at.SPARE], 0.0) / share[x, at.OWN_MASS] if lane[x, at.OWN] > 0 else -1.0
+        if v < share[x, at.CEILING] * (1.0 - at.SAME) and (
+            v >= 0.0 or share[x, at.SPARE] < -at.SAME * share[x, at.AVAILABLE]
+        ):
             v = aim(x, v, lane, share, level, pool, mass, whole, real)
             take_in(
                 x, v, head, clock, lane, share, level, link, pool, mass, left, route, whole, real, when, soonest, work
             )  # fmt: skip
-    while lane[x, at.OWN] > 0:
-        sum_anew(x, lane, share, level, pool, mass, whole, real)
+            sum_anew(x, lane, share, level, pool, mass, whole, real)
+        if lane[x, at.OWN] == 0:
+            break
         v, old = max(share[x, at.SPARE], 0.0) / share[x, at.OWN_MASS], counted(x, level)
         if level[x] < np.inf and abs(v - old) <= at.SAME * old:
             break
@@ -162,8 +163,6 @@ def visit(
         )  # fmt: skip
         level[x] = v
         lane[x, at.STALE] = 1
-        if not handed:
-            break
     if lane[x, at.OWN] == 0:
         level[x] = np.inf
         share[x, at.OWN_MASS] = 0.0
