@@ -27,7 +27,7 @@ class DataCentric(Policy):
     """Experts travel: pull one while another computes, and send each gradient home.
 
     Source: Liu, Wang, Jiang, Janus (SIGCOMM 2023): fine-grained tasks (5.1), topology-aware priority (5.2),
-    prefetch (5.3). Each strategy has its own switch.
+    prefetch (5.3). Each strategy has its own switch. Gradients go home after every micro-batch.
 
     Parameters
     ----------
@@ -42,7 +42,8 @@ class DataCentric(Policy):
         Pull from the start of the step, in the order of the visits, before the gates have run; else what the
         gate chose, once it has.
     credits : "layer" | int
-        Room of a GPU for pulled experts; "layer": the non-local experts of the widest MoE layer.
+        Room of a GPU for pulled experts; "layer": the non-local experts of the widest MoE layer. Very few,
+        without prefetch, may deadlock where a schedule runs passes beside each other.
     in_flight : int
         Pulls in flight into one GPU, and into a machine through one NIC.
     cache : "host" | "gpu"

@@ -99,3 +99,12 @@ class TwoHalves(Schedule):
             (Pass("I", batch), Pass("W", batch - 1)) if batch else (Pass("I", batch),) for batch in batches
         ]
         return [*rows, (Pass("W", micro_batches - 1),)]
+
+
+@dataclass(frozen=True)
+class SideBySide(Schedule):
+    """The forward of each micro-batch beside the backward of the one before."""
+
+    def order(self, stage: int, stages: int, micro_batches: int) -> list[tuple[Pass, ...]]:
+        pairs = [(Pass("F", batch), Pass("B", batch - 1)) for batch in range(1, micro_batches)]
+        return [(Pass("F", 0),), *pairs, (Pass("B", micro_batches - 1),)]

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from janus_sim.policies import DataCentric, ExpertCentric, Janus, Pipelined
+from janus_sim.policies import DataCentric, ExpertCentric, Janus, Pipelined, Policy
 from janus_sim.testing import CLAUSES, rehearse_on
 from janus_sim.topology import Topology
 from tests.policies.small import (
@@ -293,6 +293,15 @@ def test_groups_inside_machines_fetch_nothing_from_outside() -> None:
 
 
 @pytest.mark.parametrize(
+    "policy", [ExpertCentric(), DataCentric(), Janus(chosen=(0,))], ids=["tokens", "experts", "janus"]
+)
+def test_replicas_in_two_machines_sum_the_gradients_of_their_experts(policy: Policy) -> None:
+    """A ring of two sends 2 S (2 - 1) / 2 = S each way, and nothing else of experts leaves a machine."""
+    one = run(policy, parallel={"ep": 8}, micro_batches=2)
+    assert crossed(one) == LAYERS * 16 * weights(one)
+
+
+@pytest.mark.parametrize(
     "policy",
     [
         DataCentric(),
@@ -374,3 +383,33 @@ def test_the_ledger_keeps_one_micro_batch() -> None:
     assert DataCentric().memory(0, machine, one.visits("forward")) == DataCentric().memory(
         0, machine, three.visits("forward")
     )
+
+
+def test_prefetched_bytes_are_those_of_their_layer() -> None:
+    """What runs beside the step belongs to the visit that it is for, in spans and in the table of layers."""
+    one = run(DataCentric())
+    far = one.spans["far_bytes"] * (one.spans["lane"] != "dense")
+    by_layer = [int(far[one.spans["layer"] == layer].sum()) for layer in (1, 3)]
+    assert by_layer == [crossed(one) // 2] * 2
+
+
+MIXED = {
+    "base": "two_gpus",
+    "machines": None,
+    "mixed": [{"machines": 1}, {"machines": 1, "machine": {"gpus": {"count": 3}}}],
+}
+
+
+def test_machines_of_unlike_size() -> None:
+    cluster = Topology.load(MIXED)
+    about = {"model": {"layers": 2, "moe_layers": "all", "experts_per_rank": 2, "top_k": 2, "hidden": 64,
+                       "ffn": {"width": 256}, "heads": 4, "vocabulary": 100},
+             "precision": "fp16", "micro_batch_size": 2, "seq_length": 32}  # fmt: skip
+    for policy in (
+        DataCentric(),
+        DataCentric(cache="gpu", prefetch=False),
+        Pipelined(inner=Janus(by="simulated")),
+    ):
+        one = rehearse_on(cluster, about, policy, name="unlike machines")
+        for clause in CLAUSES:
+            clause(one)

@@ -137,6 +137,31 @@ def test_weight_gradients_may_be_put_off(policy: Policy, case: str, interleaved:
         assert (one.cluster.fabric.carried[traffic] == whole.cluster.fabric.carried[traffic]).all()
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        ExpertCentric(),
+        DataCentric(credits=1),
+        DataCentric(prefetch=False),
+        Pipelined(inner=Janus(chosen=(1,))),
+    ],
+    ids=["tokens", "experts", "no prefetch", "pipelined janus"],
+)
+def test_passes_of_a_tuple_run_side_by_side_and_leave_together(policy: Policy) -> None:
+    one = rehearse(policy, "2 x 8, balanced", seam.SideBySide(), changes={"micro_batches": 3})
+    keeps_the_contract(one)
+    spans, mine = one.spans, one.spans["rank"] == 5
+    main = mine & ~np.array([str(label).endswith((" weights", " home")) for label in spans["label"]])
+    first, last = {}, {}
+    for lane in ("F0", "F1", "B0", "F2", "B1", "B2"):
+        kernels = main & (spans["lane"] == lane) & (spans["kind"] == "compute")
+        kernels &= ~np.array([str(label).startswith("add ") for label in spans["label"]])
+        first[lane], last[lane] = spans["begin"][kernels].min(), spans["end"][kernels].max()
+    assert max(first["F1"], first["B0"]) < min(last["F1"], last["B0"])
+    for before, after in ((("F0",), ("F1", "B0")), (("F1", "B0"), ("F2", "B1")), (("F2", "B1"), ("B2",))):
+        assert max(last[lane] for lane in before) <= min(first[lane] for lane in after)
+
+
 def test_weight_gradients_run_in_their_own_pass() -> None:
     one = rehearse(ExpertCentric(), "2 x 8, balanced", seam.TwoHalves())
     spans = one.spans
