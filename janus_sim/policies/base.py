@@ -101,11 +101,15 @@ class Policy(ABC):
         """Return whether the rows of the layer stay where they are and its experts travel."""
         return False
 
-    def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+    def memory(
+        self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
+    ) -> Mapping[str, int]:
         """Return bytes on GPU `rank` beyond weights and activations, by component; `layers`: one step's."""
         return {}
 
-    def host_memory(self, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+    def host_memory(
+        self, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
+    ) -> Mapping[str, int]:
         """Return bytes in the memory of the machine with those ranks, by component."""
         return {}
 

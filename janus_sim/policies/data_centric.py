@@ -66,9 +66,7 @@ class DataCentric(Policy):
 
     def __post_init__(self) -> None:
         if self.backward_from == "host" and not (self.hierarchical and self.cache == "host"):
-            raise ValueError(
-                'backward: "host" needs hierarchical: true and cache: host; write "keep" or "refetch"'
-            )
+            raise ValueError('backward: "host" needs hierarchical and cache: host; write "keep" or "refetch"')
         if self.in_flight < 1 or (self.credits != "layer" and self.credits < 1):
             raise ValueError("credits and in_flight must be at least 1, else nothing is ever pulled")
 
@@ -152,7 +150,7 @@ class DataCentric(Policy):
     # --- the inter-node scheduler of a machine: each external expert enters once ---
 
     def _stage_all(self, gpu: Gpu, layer: MoELayer, priority: int, rows: Rows) -> None:
-        """Start to fetch the external experts that I need and that no other GPU of the machine asked for."""
+        """Start to fetch the external experts that I need and that no mate asked for."""
         for expert in self._order(gpu, layer):
             if self._source(gpu, layer, expert) != layer.home_of(expert) and rows(gpu.rank, expert):
                 self._staged(gpu, layer, expert, priority)
@@ -230,8 +228,6 @@ class DataCentric(Policy):
         key = ("order", layer.weights_key)
         return gpu.recall(key, lambda: order.of_use(gpu, layer, plain=self.order == "plain"))
 
-    # --- for the tables ---
-
     def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """Experts travel."""
         return True
@@ -240,10 +236,14 @@ class DataCentric(Policy):
         """Data-centric in every layer."""
         return "data_centric"
 
-    def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+    def memory(
+        self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
+    ) -> Mapping[str, int]:
         """Credits, experts kept for backward, a cache on the GPU, gradients on their way, and their sums."""
         return on_gpu(self, rank, machine, layers)
 
-    def host_memory(self, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+    def host_memory(
+        self, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
+    ) -> Mapping[str, int]:
         """The cache of external experts, for the whole step, and sums of gradients."""
         return on_host(self, machine, layers)

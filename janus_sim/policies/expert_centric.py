@@ -46,7 +46,9 @@ class ExpertCentric(Policy):
     def _weights(self, gpu: Gpu, layer: RoutedLayer, expert: int, rows: int, useful: float) -> Steps:
         yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {expert} weights", useful=useful)
 
-    def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+    def memory(
+        self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
+    ) -> Mapping[str, int]:
         """Rows that were sent and that arrived, kept for backward in every layer of a micro-batch."""
         alive: dict[tuple[int, int], int] = {}
         for layer in layers:

@@ -105,15 +105,25 @@ class Janus(Policy):
         """As the paradigm of the layer."""
         return self._of(layer, domain).tokens_stay(layer, domain)
 
-    def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+    def memory(
+        self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
+    ) -> Mapping[str, int]:
         """What both paradigms need for their layers."""
-        pulled, sent = self._parted(layers, len(machine))
-        return {**self.tokens.memory(rank, machine, sent), **self.data.memory(rank, machine, pulled)}
+        pulled, sent = self._parted(layers, domain)
+        return {
+            **self.tokens.memory(rank, machine, sent, domain),
+            **self.data.memory(rank, machine, pulled, domain),
+        }
 
-    def host_memory(self, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+    def host_memory(
+        self, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
+    ) -> Mapping[str, int]:
         """What both paradigms need for their layers."""
-        pulled, sent = self._parted(layers, len(machine))
-        return {**self.tokens.host_memory(machine, sent), **self.data.host_memory(machine, pulled)}
+        pulled, sent = self._parted(layers, domain)
+        return {
+            **self.tokens.host_memory(machine, sent, domain),
+            **self.data.host_memory(machine, pulled, domain),
+        }
 
     def paradigm(self, layer: MoELayer, domain: int) -> str:
         """As chosen."""

@@ -62,13 +62,17 @@ class Modifier(Policy):
         """As the inner policy."""
         return self.inner.tokens_stay(layer, domain)
 
-    def memory(self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+    def memory(
+        self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
+    ) -> Mapping[str, int]:
         """As the inner policy."""
-        return self.inner.memory(rank, machine, layers)
+        return self.inner.memory(rank, machine, layers, domain)
 
-    def host_memory(self, machine: tuple[int, ...], layers: Sequence[RoutedLayer]) -> Mapping[str, int]:
+    def host_memory(
+        self, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
+    ) -> Mapping[str, int]:
         """As the inner policy."""
-        return self.inner.host_memory(machine, layers)
+        return self.inner.host_memory(machine, layers, domain)
 
     def paradigm(self, layer: MoELayer, domain: int) -> str:
         """As the inner policy."""

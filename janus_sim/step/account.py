@@ -123,10 +123,10 @@ def _ledgers(cluster: Cluster, step: Step) -> Iterator[tuple[int, int, Mapping[s
             mine = visits[layout.group_of(rank)]
             stays = partial(policy.tokens_stay, domain=domain)
             yield rank, machine.index, ledger(workload, rank, mine, stays, plan=step.plan)
-            yield rank, machine.index, policy.memory(rank, machine.ranks, mine)
+            yield rank, machine.index, policy.memory(rank, machine.ranks, mine, domain)
         groups = sorted({layout.group_of(rank) for rank in machine.ranks})
         for group in groups:
-            yield -1, machine.index, policy.host_memory(machine.ranks, visits[group])
+            yield -1, machine.index, policy.host_memory(machine.ranks, visits[group], domain)
 
 
 def facts(cluster: Cluster, workload: Workload) -> Facts:

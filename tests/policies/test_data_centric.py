@@ -356,32 +356,45 @@ def test_the_ledger_says_what_is_held() -> None:
     one = run(DataCentric(credits=3))
     layers, size = one.visits("forward"), weights(one)
     machine = tuple(range(8))
-    assert DataCentric(credits=3).memory(0, machine, layers) == {
+    assert DataCentric(credits=3).memory(0, machine, layers, 8) == {
         "credits": 3 * size,
         "kept experts": LAYERS * 15 * size,
         "gradients on their way": 15 * size,
         "gradient sums": size,
     }
-    assert DataCentric(cache="gpu", backward_from="refetch").memory(0, machine, layers) == {
+    assert DataCentric(cache="gpu", backward_from="refetch").memory(0, machine, layers, 8) == {
         "credits": 15 * size,
         "gradients on their way": 15 * size,
         "expert cache": LAYERS * size,
         "gradient sums": size,
     }
-    assert DataCentric().host_memory(machine, layers) == {"expert cache": LAYERS * 8 * size}
-    assert DataCentric(reduce="host").host_memory(machine, layers) == {
+    assert DataCentric().host_memory(machine, layers, 8) == {"expert cache": LAYERS * 8 * size}
+    assert DataCentric(reduce="host").host_memory(machine, layers, 8) == {
         "expert cache": LAYERS * 8 * size,
         "gradient sums": 8 * size,
     }
-    assert DataCentric(hierarchical=False).host_memory(machine, layers) == {}
-    assert DataCentric().memory(0, machine, []) == {}
+    assert DataCentric(hierarchical=False).host_memory(machine, layers, 8) == {}
+    assert DataCentric().memory(0, machine, [], 8) == {}
+
+
+def test_the_ledger_of_unlike_machines_has_the_layers_that_pull() -> None:
+    """R counts the GPUs of the smallest machine, on each of them."""
+    cluster = Topology.load(MIXED)
+    about = {"model": {"layers": 2, "moe_layers": "all", "experts_per_rank": 2, "top_k": 2, "hidden": 64,
+                       "ffn": {"width": 256}, "heads": 4, "vocabulary": 100},
+             "precision": "fp16", "micro_batch_size": 2, "seq_length": 32}  # fmt: skip
+    layers = rehearse_on(cluster, about, ExpertCentric()).visits("forward")
+    ratio = layers[0].traffic_ratio(1)
+    policy = Janus(threshold=2 * ratio)  # between one GPU's R and three GPUs'
+    assert policy.memory(1, (1, 2, 3), layers, 1) == ExpertCentric().memory(1, (1, 2, 3), layers, 1)
+    assert "credits" in policy.memory(1, (1, 2, 3), layers, 3)
 
 
 def test_the_ledger_keeps_one_micro_batch() -> None:
     one, three = run(DataCentric()), run(DataCentric(), micro_batches=3)
     machine = tuple(range(8))
-    assert DataCentric().memory(0, machine, one.visits("forward")) == DataCentric().memory(
-        0, machine, three.visits("forward")
+    assert DataCentric().memory(0, machine, one.visits("forward"), 8) == DataCentric().memory(
+        0, machine, three.visits("forward"), 8
     )
 
 

@@ -48,7 +48,7 @@ def test_padding_is_computed_and_told_apart() -> None:
 def test_the_ledger_holds_what_was_sent_and_what_arrived() -> None:
     one = run(ExpertCentric(), micro_batches=2)
     size = 2 * (2 * TOKENS * TOP_K) * HIDDEN * WIDTH  # layers, sent and arrived; one micro-batch is alive
-    assert ExpertCentric().memory(0, tuple(range(8)), one.visits("forward")) == {"dispatch buffers": size}
+    assert ExpertCentric().memory(0, tuple(range(8)), one.visits("forward"), 8) == {"dispatch buffers": size}
 
 
 def test_chunks_run_beside_each_other_and_add_up() -> None:

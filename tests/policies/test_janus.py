@@ -164,10 +164,12 @@ def test_both_paradigms_may_be_others() -> None:
 def test_its_ledger_adds_up_what_both_need() -> None:
     one = run(Janus(chosen=(0,)))
     layers, machine = one.visits("forward"), tuple(range(8))
-    both = Janus(chosen=(0,)).memory(3, machine, layers)
+    both = Janus(chosen=(0,)).memory(3, machine, layers, 8)
     assert both == {
-        **ExpertCentric().memory(3, machine, layers[1:]),
-        **DataCentric().memory(3, machine, layers[:1]),
+        **ExpertCentric().memory(3, machine, layers[1:], 8),
+        **DataCentric().memory(3, machine, layers[:1], 8),
     }
-    assert Janus(chosen=(0,)).host_memory(machine, layers) == DataCentric().host_memory(machine, layers[:1])
-    assert "credits" not in Janus(chosen=()).memory(3, machine, layers)
+    assert Janus(chosen=(0,)).host_memory(machine, layers, 8) == DataCentric().host_memory(
+        machine, layers[:1], 8
+    )
+    assert "credits" not in Janus(chosen=()).memory(3, machine, layers, 8)
