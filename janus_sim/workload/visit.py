@@ -107,10 +107,11 @@ class MoELayer:
         """Return R: bytes of tokens over bytes of weights if `ranks` ranks fetch an expert once for all.
 
         JANUS.md: with T rows that a machine sends to one expert, moving the expert wins if its bytes are
-        fewer than those of the round trip of the rows; R > 1 says data-centric.
+        fewer than those of the round trip of the rows; R > 1 says data-centric. No more ranks share an expert
+        than its group has.
         """
         row = self.hidden * (self.dispatch_width + self.combine_width)
-        return ranks * self.expected_rows * row / self.weight_bytes
+        return min(ranks, len(self.group)) * self.expected_rows * row / self.weight_bytes
 
     def kernel(self, expert: int, rows: int) -> Kernels:  # noqa: ARG002
         """Return the kernels that run `expert` forward on `rows` rows."""
