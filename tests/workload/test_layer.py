@@ -126,6 +126,7 @@ def test_traffic_ratio_is_the_papers_r() -> None:
         expected_rows=256 * 64 * 4 / 32,
     )  # fmt: skip
     assert layer.traffic_ratio(8) == pytest.approx(256 * 64 * 4 / (4 * 4 * 768))
+    assert layer.traffic_ratio(16) == layer.traffic_ratio(8)  # eight ranks are all that share an expert
 
 
 def test_the_kernels_of_an_expert() -> None:
