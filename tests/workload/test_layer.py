@@ -122,7 +122,7 @@ def test_what_is_agreed_is_computed_once() -> None:
 def test_traffic_ratio_is_the_papers_r() -> None:
     """R = B S k / (4 n H E): moe_gpt on 4 machines of 8 GPUs, one expert a GPU."""
     layer = routed(
-        [[1, 1]], home=[0, 0], hidden=768, weight_bytes=8 * 768**2 * 2, dispatch_width=2, combine_width=2,
+        [[1, 1]] * 8, home=[0, 1], hidden=768, weight_bytes=8 * 768**2 * 2, dispatch_width=2, combine_width=2,
         expected_rows=256 * 64 * 4 / 32,
     )  # fmt: skip
     assert layer.traffic_ratio(8) == pytest.approx(256 * 64 * 4 / (4 * 4 * 768))
