@@ -14,7 +14,7 @@ from janus_sim.network import layout as at
 from janus_sim.network.accounts import move
 from janus_sim.network.compiled import Array, inner
 from janus_sim.network.events import set_next
-from janus_sim.network.lanes import bring, feel, grant, mark, rest
+from janus_sim.network.lanes import bring, feel, grant, rest
 from janus_sim.network.owners import counted, height, spend, transfer
 
 
@@ -37,7 +37,15 @@ def sum_anew(
 
 @inner
 def aim(
-    x: int, start: float, lane: Array, share: Array, level: Array, pool: Array, mass: Array, whole: Array, real: Array
+    x: int,
+    start: float,
+    lane: Array,
+    share: Array,
+    level: Array,
+    pool: Array,
+    mass: Array,
+    whole: Array,
+    real: Array,
 ) -> float:
     """The level of lane `x` if every flow above that level were its own; `start` is a level below, or negative.
 

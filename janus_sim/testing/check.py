@@ -1,7 +1,5 @@
 """The contract as a whole, and what can only be said of several runs."""
 
-# ruff: noqa: S101 - a contract complains as tests do, by AssertionError
-
 from __future__ import annotations
 
 from collections.abc import Callable, Collection

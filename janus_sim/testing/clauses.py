@@ -1,7 +1,5 @@
 """What must hold in every run, whatever the policy."""
 
-# ruff: noqa: S101 - a contract complains as tests do, by AssertionError
-
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Where experts travel: they are there before they are used, and each gradient comes home once."""
 
-# ruff: noqa: S101 - a contract complains as tests do, by AssertionError
-
 from __future__ import annotations
 
 import re

@@ -106,15 +106,15 @@ class ModelKernels:
             pieces.norm_backward("attention norm"),
         )
 
-    def expert(self, layer: int, rows: int) -> Kernels:  # noqa: ARG002
+    def expert(self, layer: int, rows: int) -> Kernels:
         """Return an expert on ``rows`` rows, forward; nothing for no rows."""
         return self._expert.forward(rows)
 
-    def expert_input_gradient(self, layer: int, rows: int) -> Kernels:  # noqa: ARG002
+    def expert_input_gradient(self, layer: int, rows: int) -> Kernels:
         """Return the gradient of an expert's input."""
         return self._expert.input_gradient(rows)
 
-    def expert_weight_gradient(self, layer: int, rows: int) -> Kernels:  # noqa: ARG002
+    def expert_weight_gradient(self, layer: int, rows: int) -> Kernels:
         """Return the gradients of an expert's matrices."""
         return self._expert.weight_gradient(rows)
 

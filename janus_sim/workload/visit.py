@@ -113,15 +113,15 @@ class MoELayer:
         row = self.hidden * (self.dispatch_width + self.combine_width)
         return min(ranks, len(self.group)) * self.expected_rows * row / self.weight_bytes
 
-    def kernel(self, expert: int, rows: int) -> Kernels:  # noqa: ARG002
+    def kernel(self, expert: int, rows: int) -> Kernels:
         """Return the kernels that run `expert` forward on `rows` rows."""
         return self.kernels.expert(self.layer, rows)
 
-    def input_gradient(self, expert: int, rows: int) -> Kernels:  # noqa: ARG002
+    def input_gradient(self, expert: int, rows: int) -> Kernels:
         """Return the kernels of the gradient of the expert's input."""
         return self.kernels.expert_input_gradient(self.layer, rows)
 
-    def weight_gradient(self, expert: int, rows: int) -> Kernels:  # noqa: ARG002
+    def weight_gradient(self, expert: int, rows: int) -> Kernels:
         """Return the kernels of the gradient of the expert's weights."""
         return self.kernels.expert_weight_gradient(self.layer, rows)
 

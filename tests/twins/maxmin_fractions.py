@@ -72,7 +72,9 @@ def finish_times(
     Starts and ends within a relative `instant` of the first of them happen with it.
     """
     capacity, later, to_go = list(capacity), list(changes), dict(enumerate(sizes))
-    ends: list[Fraction | None] = [start if size == 0 else None for start, size in zip(starts, sizes, strict=True)]
+    ends: list[Fraction | None] = [
+        start if size == 0 else None for start, size in zip(starts, sizes, strict=True)
+    ]
     now = min(starts, default=Fraction(0))
     while True:
         while later and later[0][0] <= now:
@@ -85,7 +87,9 @@ def finish_times(
         moving = [f for f in moving if ends[f] is None]
         rates = share(capacity, moving, routes, weight, cap, priority)
         events = [now + to_go[f] / rates[f] for f in moving if rates[f] > 0]
-        events += [start for start in starts if start > now + abs(now) * instant] + [time for time, _, _ in later[:1]]
+        events += [start for start in starts if start > now + abs(now) * instant] + [
+            time for time, _, _ in later[:1]
+        ]
         if not events:
             return ends
         soon = min(events)
