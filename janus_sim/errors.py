@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+_SHOWN = 30  # waiting threads told in the text of a deadlock
+
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
@@ -101,7 +103,9 @@ class DeadlockError(JanusSimError):
         self.waiting: tuple[str, ...] = tuple(waiting)
         many = "thread waits" if len(self.waiting) == 1 else "threads wait"
         lines = [f"the simulated system deadlocks; {len(self.waiting)} {many} for ever:"]
-        super().__init__("\n".join(lines + [f"  {line}" for line in self.waiting]))
+        lines += [f"  {line}" for line in self.waiting[:_SHOWN]]
+        more = len(self.waiting) - _SHOWN
+        super().__init__("\n".join([*lines, f"  ... and {more} more"] if more > 0 else lines))
 
     def __reduce__(self) -> tuple[type[DeadlockError], tuple[tuple[str, ...]]]:
         """Travel between processes with the list, not with the text alone."""

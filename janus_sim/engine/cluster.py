@@ -166,12 +166,10 @@ class Cluster:
         """Return the buffer of that name on `rank`; a number of credits may change while nothing is in it."""
         key = (rank, name)
         found = self._buffers.get(key)
-        if found is None or (credits and credits != found.credits):
-            if found is not None and found.full:
-                raise PolicyError(
-                    f"buffer {name!r} of rank {rank} has {found.credits} credits, not {credits}; it is in use"
-                )
+        if found is None:
             found = self._buffers[key] = Buffer(self.timeline, credits, name, "of rank", rank)
+        elif credits and credits != found.credits:
+            found.make_room(credits)
         return found
 
     @property

@@ -92,6 +92,11 @@ class Slots:
         self.timeline, self.free, self.name = timeline, count, name
         self._waiting: deque[Activity] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a slot."""
+        return len(self._waiting)
+
     def take(self) -> Activity:
         """Take a slot; over when there is one."""
         activity = Activity(self.timeline, *self.name)
@@ -146,6 +151,20 @@ class Buffer:
     def full(self) -> int:
         """Credits that are out."""
         return self.credits - self._slots.free
+
+    def make_room(self, credits: int) -> None:  # noqa: A002
+        """Have that many credits from now on; what was asked for stays asked for.
+
+        Raises
+        ------
+        PolicyError
+            If something is in it, or waits for a credit.
+        """
+        if self.full or self._slots.waiting:
+            name = " ".join([repr(self.name[0]), *map(str, self.name[1:])])
+            raise PolicyError(f"buffer {name} has {self.credits} credits, not {credits}; it is in use")
+        self.credits = credits
+        self._slots = Slots(self.timeline, credits, "a credit of buffer", *self.name)
 
     def reserve(self) -> Activity:
         """Take a credit; over when there is one."""

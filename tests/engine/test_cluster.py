@@ -37,6 +37,15 @@ def test_credits_of_a_buffer_in_use_do_not_change() -> None:
     assert [one.credits for one in cluster.buffers] == [5]
 
 
+def test_who_asked_for_an_arrival_before_there_was_room_still_hears_of_it() -> None:
+    cluster = Cluster(topology())
+    early = cluster.buffer(0, "experts", 0).arrival("a")
+    buffer = cluster.buffer(0, "experts", 2)
+    buffer.reserve()
+    buffer.arrived("a")
+    assert early.done
+
+
 def test_the_next_step_begins_afresh_and_where_the_last_one_ended() -> None:
     def story(gpu: Gpu) -> Steps:
         yield gpu.all_to_all(everyone((0, 1)), "exchange")
