@@ -16,7 +16,7 @@ FILES = ("trace_mb0_iter0001-2491.npz", "trace_mb0_iter2501-5001.npz")
 def test_imbalance_is_that_of_the_file(
     data: Path, policy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The first and the last iteration, 24 layers each: max over mean of the experts' rows, straight from the file."""
+    """First and last iteration, 24 layers each: max over mean of the rows, straight from the file."""
     monkeypatch.setenv("JANUS_SIM_DATA", str(data))
     changes = [f"policies=expert_centric,{policy}", "workload.routing.iterations=2", "steps=2"]
     table = sweep("real_routing", out=tmp_path / "out", changes=changes)
