@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import janus_sim
-from janus_sim.cli import show
+from janus_sim.cli import explain, show
 from janus_sim.cli.show import Format
 from janus_sim.errors import JanusSimError
 
@@ -42,6 +42,9 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None: ...
+
+
+app.command()(explain.explain)
 
 
 Changes = Annotated[
