@@ -44,7 +44,7 @@ def draw(waterfall: Waterfall) -> Figure:
         axes.set_xlabel("ms on the critical path; blue: less, hatched: more")
         axes.tick_params(axis="y", length=0)
         axes.xaxis.grid(visible=True)
-        title(figure, why(waterfall), 86)
+        title(figure, why(waterfall), 68)
         return figure
 
 
