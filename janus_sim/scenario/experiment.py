@@ -43,6 +43,8 @@ class Experiment(Spec):
         Paths whose values move together: one more axis each.
     seed : int
     steps : int, optional
+    uncertainty : mapping
+        From a dotted path to the range that its value may have; see `janus_sim.uncertainty`.
 
     Examples
     --------
@@ -68,6 +70,7 @@ class Experiment(Spec):
     zip: Any = ()
     seed: NonNegative = 0
     steps: Positive | None = None
+    uncertainty: dict[str, Any] = Field(default_factory=dict)
     folders: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)
     file: str = Field(default="", exclude=True, repr=False)
 

@@ -63,6 +63,8 @@ def build(spec: TopologySpec, at: At, beside: Path | None = None) -> Parts:
         name = machine.gpus.kind
         own = beside if name.endswith((".yaml", ".yml")) else None
         wiring, kind = wired(machine), GpuKind.load(name, where=at(f"{path}.gpus.kind"), beside=own)
+        if machine.gpus.hbm_efficiency is not None:
+            kind = kind.change(hbm_efficiency=machine.gpus.hbm_efficiency)
         for _ in range(count):
             _place(parts, wiring, kind)
     _check_sms(spec, parts.gpus, at)

@@ -37,10 +37,11 @@ class PortSpec(Spec):
 
 
 class GpusSpec(Spec):
-    """The GPUs of a machine: a file of topologies/gpus, and how many."""
+    """The GPUs of a machine: a file of topologies/gpus, and how many; `hbm_efficiency` instead of the file's."""
 
     kind: str
     count: Count
+    hbm_efficiency: Fraction | None = None
 
 
 class PairSpec(Spec):

@@ -6,6 +6,7 @@ import pytest
 
 from janus_sim.errors import InputError
 from janus_sim.files import names
+from janus_sim.topology import Topology
 from janus_sim.topology.gpu import GpuKind
 
 PRESETS = ("a100-sxm4-80gb", "h100-sxm5-80gb", "v100-pcie-32gb", "v100-sxm2-32gb")
@@ -58,3 +59,9 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_an_unknown_kind_names_the_nearest() -> None:
     with pytest.raises(InputError, match="a100-sxm4-80gb"):
         GpuKind.load("a100-sxm4-80g")
+
+
+def test_a_topology_may_say_what_share_of_the_hbm_is_reached() -> None:
+    changed = {"base": "two_gpus", "machine": {"gpus": {"hbm_efficiency": 0.7}}}
+    assert {gpu.kind.hbm_efficiency for gpu in Topology.load(changed).gpus} == {0.7}
+    assert {gpu.kind.hbm_efficiency for gpu in Topology.load("two_gpus").gpus} == {0.82}
