@@ -37,7 +37,7 @@ class PortSpec(Spec):
 
 
 class GpusSpec(Spec):
-    """The GPUs of a machine: a file of topologies/gpus, and how many; `hbm_efficiency` instead of the file's."""
+    """The GPUs of a machine: a file of topologies/gpus, how many, and `hbm_efficiency` in the file's stead."""
 
     kind: str
     count: Count
