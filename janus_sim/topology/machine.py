@@ -37,7 +37,7 @@ class PortSpec(Spec):
 
 
 class GpusSpec(Spec):
-    """The GPUs of a machine: a file of topologies/gpus, how many, and `hbm_efficiency` in the file's stead."""
+    """The GPUs of a machine: a file of topologies/gpus, how many, and `hbm_efficiency` for the file's."""
 
     kind: str
     count: Count

@@ -1,0 +1,91 @@
+"""Figures of uncertainty: an interval a speedup, and the tornado of what it hangs on."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from janus_sim.results.figures_style import BLUE, DARK, GREY, ORANGE, STYLE, TEXT, VERMILLION, title
+from janus_sim.results.spread import Spread, headline, labels
+
+MOST_ROWS, MOST_PANELS = 40, 3
+
+
+def intervals(found: Spread) -> Figure:
+    """Draw for each row the 5 to 95 % interval of its speedup, its median and the constants as written."""
+    rows = found.intervals.head(MOST_ROWS)
+    names = labels(found.intervals)[: len(rows)]
+    best = rows.index.isin(headline(found).index) & (len(headline(found)) < len(found.intervals))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 1.7 + 0.28 * len(rows)), layout="constrained")
+        axes = figure.add_subplot()
+        for place, (row, strong) in enumerate(zip(rows.to_dict("records"), best, strict=True)):
+            colour = VERMILLION if strong else BLUE
+            axes.barh(place, row["p95"] - row["p5"], left=row["p5"], height=0.22, color=colour)
+            axes.plot(row["median"], place, "o", color=colour, markersize=6)
+            axes.plot(row["nominal"], place, "D", color="white", markeredgecolor=TEXT, markersize=5)
+            words = f"{row['p5']:.2f} to {row['p95']:.2f}"
+            axes.text(1.01, place, words, va="center", fontsize=8, transform=axes.get_yaxis_transform())
+        axes.axvline(1.0, color=DARK, linewidth=0.9, linestyle="--")
+        axes.set_yticks(range(len(rows)), names)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.grid(visible=True)
+        axes.set_xlabel(
+            f"speedup: 5 to 95 % of {found.draws} draws; dot: median, diamond: the constants as written"
+        )
+        title(figure, finding(found), 68)
+        return figure
+
+
+def finding(found: Spread) -> str:
+    """Return the intervals of the headline rows in one line."""
+    rows = headline(found)
+    if len(rows) > MOST_PANELS:
+        sure = int((rows["p5"] > 1).sum())
+        return f"In {sure} of {len(rows)} rows the speedup is above 1 in 95 % of the draws"
+    words = [
+        f"{name}: {low:.2f} to {high:.2f}"
+        for name, low, high in zip(labels(rows), rows["p5"], rows["p95"], strict=True)
+    ]
+    return "Speedup, " + "; ".join(words)
+
+
+def tornado(found: Spread) -> Figure:
+    """Draw for a few rows what the speedup hangs on: rank correlations, the strongest on top."""
+    rows = headline(found).head(MOST_PANELS)
+    names = labels(rows)
+    panels = [_of(found, index) for index in rows.index]
+    order = np.argsort([-np.mean(np.abs(values)) for values in zip(*panels, strict=True)], kind="stable")
+    ranges = list(dict.fromkeys(found.tornado["range"]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.6 + 2.4 * len(panels), 1.6 + 0.28 * len(ranges)), layout="constrained")
+        for axes, name, values in zip(
+            figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], names, panels, strict=True
+        ):
+            shown = [values[index] for index in order]
+            colours = [BLUE if value >= 0 else ORANGE for value in shown]
+            axes.barh(range(len(shown)), shown, height=0.72, color=colours)
+            for place, value in enumerate(shown):
+                axes.text(
+                    value + (0.03 if value >= 0 else -0.03), place, f"{value:+.2f}", va="center",
+                    ha="left" if value >= 0 else "right", fontsize=7.5, color=TEXT,
+                )  # fmt: skip
+            axes.axvline(0, color=GREY, linewidth=0.8)
+            axes.set_xlim(-1.25, 1.25)
+            axes.set_yticks(range(len(shown)), [ranges[index] for index in order])
+            axes.set_ylim(len(shown) - 0.4, -0.6)
+            axes.tick_params(axis="y", length=0)
+            axes.set_title(name, loc="left", fontsize=9)
+            axes.set_xlabel("rank correlation")
+        title(figure, f"What the speedup hangs on ({found.draws} draws)", 60)
+        return figure
+
+
+def _of(found: Spread, row: int) -> list[float]:
+    """Return the correlations of one row of the intervals, in the order of the ranges."""
+    many = found.tornado["range"].nunique()
+    place = found.intervals.index.get_loc(row)
+    start = int(place) * many  # type: ignore[arg-type]
+    return [float(value) for value in found.tornado["correlation"].iloc[start : start + many]]
