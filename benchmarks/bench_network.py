@@ -1,4 +1,4 @@
-"""The solver alone, CPU seconds: `python benchmarks/bench_network.py [GROUP ...]`; best of 3 after a warm-up."""
+"""The solver alone: `python benchmarks/bench_network.py [GROUP ...]`; CPU seconds, the best of 3."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main() -> None:
             best, makespan = seconds(case, repeats)
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
             print(
-                f"{case.name:40} {len(case.sizes):9,} flows  {best:9.3f} s  makespan {makespan:.6g} s  {memory} MB",
+                f"{case.name:40} {len(case.sizes):9,} flows {best:9.3f} s  ends {makespan:.6g} s {memory} MB",
                 flush=True,
             )
 

@@ -97,7 +97,7 @@ def all_to_all(world: int, *, skewed: bool, seed: int = 7) -> Case:
 
 
 def tree_all_to_all(seed: int = 7) -> Case:
-    """16 x 8 GPUs: a 300 GB/s port and 32 GB/s of PCIe a GPU, a 25 GB/s NIC for two GPUs; sizes of 17 values."""
+    """16 x 8 GPUs: a port of 300 GB/s, PCIe of 32 GB/s, a NIC of 25 GB/s for two GPUs; sizes of 17 values."""
     world = 128
     source, target = every_pair(world)
     port, pcie, nic = 0, 2 * world, 4 * world
