@@ -2,8 +2,8 @@
 
     python benchmarks/compare_simgrid.py ["3,000 random flows" ...]
 
-Needs a C++ compiler and the headers of SimGrid 3 (Debian: libsimgrid-dev). SimGrid runs its pure max-min fluid
-model: all TCP corrections off, a flow a `Comm::sendto` over a route of its own.
+Needs a C++ compiler and the headers of SimGrid 3 (Debian: libsimgrid-dev). SimGrid runs its pure max-min
+fluid model: all TCP corrections off, a flow a `Comm::sendto` over a route of its own.
 """
 
 from __future__ import annotations
