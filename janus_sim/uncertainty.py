@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,18 +128,27 @@ def _seconds(scenarios: Sequence[Scenario], jobs: int) -> Iterator[float]:
     if jobs <= 1:
         yield from map(step_seconds, scenarios)
         return
+    with worker_pool(jobs) as workers:
+        yield from workers.map(told_seconds, map(tell, scenarios))
+
+
+def worker_pool(jobs: int) -> Executor:
+    """Return so many fresh processes."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    told = [
-        (scenario.model_dump_json(), [str(path) for path in scenario.folders], scenario.file)
-        for scenario in scenarios
-    ]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers:
-        yield from workers.map(_told_seconds, told)
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
 
 
-def _told_seconds(told: tuple[str, list[str], str]) -> float:
+Told = tuple[str, list[str], str]
+
+
+def tell(scenario: Scenario) -> Told:
+    """Write a scenario out for another process."""
+    return scenario.model_dump_json(), [str(path) for path in scenario.folders], scenario.file
+
+
+def told_seconds(told: Told) -> float:
     """Run a scenario that another process has written out."""
     text, folders, file = told
     scenario = Scenario.model_validate(json.loads(text))
@@ -167,11 +177,14 @@ def _drawn(
         for path, value in drawn.values(quantile)
     }
     cache: dict[str, Any] = {}
-    return [_changed(scenario, values, word, cache) for scenario in base]
+    return [changed(scenario, values, f"{scenario.name} ({word})", cache) for scenario in base]
 
 
-def _changed(scenario: Scenario, values: Mapping[str, object], word: str, cache: dict[str, Any]) -> Scenario:
+def changed(
+    scenario: Scenario, values: Mapping[str, object], name: str, cache: dict[str, Any] | None = None
+) -> Scenario:
     """Put values into a scenario; presets are written out first, so that a path may lead into a list."""
+    cache = {} if cache is None else cache
     data: dict[str, Any] = {"policies": {scenario.label: dict(scenario.policy)}}
     for room in {path.partition(".")[0] for path in values} & {*ROOMS}:
         written = getattr(scenario, room)
@@ -187,7 +200,7 @@ def _changed(scenario: Scenario, values: Mapping[str, object], word: str, cache:
         except ValueError as error:
             raise InputError(Mistake(scenario.where(f"uncertainty.{path}"), str(error))) from error
     policy = data.pop("policies")[scenario.label]
-    return scenario.change(**data, policy=policy, name=f"{scenario.name} ({word})")
+    return scenario.change(**data, policy=policy, name=name)
 
 
 def spread_of(table: pd.DataFrame, draws: Draws, experiment: Experiment) -> Spread:

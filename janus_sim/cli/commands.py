@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import janus_sim
-from janus_sim.cli import explain, show, uncertainty
+from janus_sim.cli import advise, explain, show, uncertainty
 from janus_sim.cli.show import Format
 from janus_sim.errors import JanusSimError
 
@@ -44,6 +44,7 @@ def _options(
 ) -> None: ...
 
 
+app.command()(advise.advise)
 app.command()(explain.explain)
 app.command()(uncertainty.uncertainty)
 
