@@ -90,7 +90,7 @@ def sweep(
         experiment = Experiment.load(experiment, changes)
     if out is not None:
         check_folder(out)
-    scenarios = check(experiment.scenarios()).scenarios
+    scenarios = check_experiment(experiment).scenarios
     results = run(scenarios, progress)
     summary = table(results, experiment.baseline)
     if out is not None:
@@ -157,6 +157,28 @@ def provenance(experiment: Experiment, scenarios: Sequence[Scenario]) -> str:
         "scenarios": {scenario.name: scenario.key() for scenario in scenarios},
     }
     return json.dumps(told, indent=1) + "\n"
+
+
+def check_experiment(experiment: Experiment) -> Checked:
+    """Expand an experiment and build everything that it names, without running it.
+
+    Raises
+    ------
+    InputError
+        With every mistake: a wrong baseline does not hide the others.
+    """
+    try:
+        scenarios = experiment.scenarios()
+    except InputError as error:
+        if experiment.baseline is None:
+            raise
+        mistakes = list(error.mistakes)
+        try:
+            check(experiment.change(baseline=None).scenarios())
+        except InputError as others:
+            mistakes += others.mistakes
+        raise InputError(list(dict.fromkeys(mistakes))) from error
+    return check(scenarios)
 
 
 def check(scenarios: Sequence[Scenario]) -> Checked:

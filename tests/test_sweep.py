@@ -95,3 +95,12 @@ def test_an_estimate_grows_with_the_number_of_gpus(tiny: Path) -> None:
     estimates = check([few, many]).estimates
     assert [estimate.gpus for estimate in estimates] == [8, 16]
     assert estimates[0].seconds < estimates[1].seconds
+
+
+def test_a_wrong_baseline_does_not_hide_the_other_mistakes() -> None:
+    experiment = Experiment(
+        topology="two_gpus", workload="moe_bert", policies={"janus": {"treshold": 2}}, baseline="janos"
+    )
+    with pytest.raises(InputError) as told:
+        sweep(experiment)
+    assert [mistake.path for mistake in told.value.mistakes] == ["baseline", "policies.janus.treshold"]
