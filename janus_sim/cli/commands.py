@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import janus_sim
-from janus_sim.cli import advise, explain, show, uncertainty
+from janus_sim.cli import advise, explain, show, timeline, uncertainty
 from janus_sim.cli.show import Format
 from janus_sim.errors import JanusSimError
 
@@ -46,6 +46,7 @@ def _options(
 
 app.command()(advise.advise)
 app.command()(explain.explain)
+app.command()(timeline.timeline)
 app.command()(uncertainty.uncertainty)
 
 
@@ -115,11 +116,11 @@ def workloads(form: Form = Format.table) -> None:
 
 def _run(experiment: Experiment, out: Path | None, form: Format, quiet: bool, dry_run: bool) -> None:
     from janus_sim.files import check_folder
-    from janus_sim.sweep import check, folder_of, save, table
+    from janus_sim.sweep import check_experiment, folder_of, save, table
     from janus_sim.sweep import run as run_all
 
     target = out or folder_of(experiment)
-    checked = check(experiment.scenarios())
+    checked = check_experiment(experiment)
     if dry_run:
         show.dry_run(checked, form)
         return
