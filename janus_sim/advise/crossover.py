@@ -59,8 +59,8 @@ class Crossover:
 def crossover(axis: Axis, ratio: Callable[[float], Callable[[], float]]) -> Crossover:
     """Look below and above the nominal value for a flip, and close in on it by halving, in the logarithm.
 
-    Of whole numbers, the first beyond the flip is told. One flip on each side is found if the ends differ from
-    the middle; two flips on one side are not seen.
+    Of whole numbers, the first beyond the flip is told. One flip on each side is found if the ends
+    differ from the middle; two flips on one side are not seen.
 
     Parameters
     ----------

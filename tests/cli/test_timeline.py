@@ -1,0 +1,66 @@
+"""Chrome traces of a run, by the installed command, read back by a strict parser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.results import chrome
+
+
+@pytest.fixture
+def ran(janus_sim: Run, tiny: Path) -> Path:
+    """The folder of two steps of a small run."""
+    done = janus_sim("run", tiny, "steps=2", "--out", "ran", "--quiet")
+    assert done.returncode == 0, done.stderr
+    return tiny.parent / "ran"
+
+
+def test_each_rank_of_each_scenario_has_a_trace_that_parses(janus_sim: Run, ran: Path) -> None:
+    done = janus_sim("timeline", "ran", "--ranks", "0,1")
+    assert done.returncode == 0, done.stderr
+    paths = [ran.parent / line for line in done.stdout.splitlines()]
+    assert len(paths) == 3 * 2
+    for path in paths:
+        phases = chrome.read(path)
+        assert [event["name"] for event in phases["X"] if event["cat"] == "gpu_user_annotation"] == [
+            "ProfilerStep#0"
+        ]
+
+
+def test_names_are_those_of_a_real_trace(janus_sim: Run, ran: Path) -> None:
+    done = janus_sim("timeline", "ran", "expert_centric", "data_centric", "--out", "there", "--steps", 2)
+    assert done.returncode == 0, done.stderr
+    tokens = chrome.read(ran.parent / "there" / "expert_centric" / "rank0.pt.trace.json")
+    sent = [event for event in tokens["X"] if event["name"] == "ncclDevKernel_SendRecv"]
+    assert len(sent) == 2 * 4
+    assert all(event["cat"] == "kernel" and event["args"]["stream"] == event["tid"] for event in sent)
+    assert sent[0]["args"]["Collective name"] == "all_to_allv"
+    assert sent[0]["args"]["dtype"] == "Half"
+    reduced = [event for event in tokens["X"] if event["name"] == "ncclDevKernel_AllReduce_Sum_f16_RING_LL"]
+    assert reduced
+    assert {event["tid"] for event in sent}.isdisjoint({event["tid"] for event in reduced})
+    assert tokens["s"], "causes are drawn"
+    assert {event["name"] for event in tokens["C"]} >= {"m0.nic0.out utilization", "m0.nic0.in utilization"}
+    steps = [event for event in tokens["X"] if event["name"].startswith("ProfilerStep")]
+    assert [event["name"] for event in steps] == ["ProfilerStep#0", "ProfilerStep#1"]
+    experts = chrome.read(ran.parent / "there" / "data_centric" / "rank0.pt.trace.json")
+    copies = [event for event in experts["X"] if event["cat"] == "gpu_memcpy"]
+    assert {event["pid"] for event in copies} == {0, 100_000}
+    assert any(event["name"].startswith("Memcpy HtoD (Pinned -> Device): ") for event in copies)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--ranks", "0,2"), "there is no rank 2; write ranks from 0 to 1"),
+        (("--ranks", "all"), "is no list of ranks"),
+        (("nobody",), "no scenario and no policy is called"),
+    ],
+)
+def test_what_is_not_there_is_told(words: tuple[str, ...], said: str, janus_sim: Run, ran: Path) -> None:
+    done = janus_sim("timeline", "ran", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
