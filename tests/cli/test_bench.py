@@ -1,0 +1,77 @@
+"""`janus-sim bench` through the installed command: nccl-tests' columns, and a log to compare with."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from janus_sim.bench import measure
+from janus_sim.topology import Topology
+
+
+def janus(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "janus_sim", *words], capture_output=True, text=True, check=False
+    )
+
+
+def rows(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if not line.startswith("#")]
+
+
+def test_all_to_all_of_two_gpus_takes_its_bytes_over_the_nic_and_the_start() -> None:
+    """16 KiB a rank: half of it crosses at 10 GB/s after 100 us."""
+    done = janus("bench", "all_to_all", "--topology", "two_gpus", "-b", "8K", "-e", "16K", "-f", "2")
+    assert done.returncode == 0, done.stderr
+    assert [row[0] for row in rows(done.stdout)] == ["8192", "16384"]
+    assert float(rows(done.stdout)[1][5]) == pytest.approx(100 + 8192 / 10e9 * 1e6, rel=1e-3)
+
+
+def test_bus_bandwidth_is_nccl_tests_definition() -> None:
+    row = measure(Topology.load("a100_2x8"), "all_to_all", 1 << 28)
+    assert row.algorithm == pytest.approx(row.size / row.time)
+    assert row.bus == pytest.approx(row.algorithm * 15 / 16)
+    ring = measure(Topology.load("a100_2x8"), "all_reduce", 1 << 28)
+    assert ring.bus == pytest.approx(ring.algorithm * 30 / 16)
+
+
+def test_a_log_is_compared_by_size(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text(
+        "# nThread 1 nGpus 1\n#       size         count\n"
+        "       16384          2048     float    none      -1    50.41    0.33    0.16    0    50.0  0.33  0.16  0\n"
+        "# Avg bus bandwidth    : 1.0\n"
+    )
+    done = janus("bench", "all_to_all", "--topology", "two_gpus", "--against", str(log))
+    assert done.returncode == 0, done.stderr
+    (row,) = rows(done.stdout)
+    assert row[-1] == "+100.0%"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-b", "0"], "write as 8, 64K"),
+        (["-b", "-1"], "write as 8, 64K"),
+        (["-b", "9999999999G"], "write as 8, 64K"),
+        (["--against", "nowhere.log"], "cannot be read"),
+        (["--topology", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_words_are_told(words: list[str], message: str) -> None:
+    done = janus("bench", "all_to_all", *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_garbage_is_no_log(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_bytes(b"\x00\xff" * 1000)
+    done = janus("bench", "all_reduce", "--against", str(log))
+    assert done.returncode == 2
+    assert re.search("holds no line of nccl-tests", done.stderr)
