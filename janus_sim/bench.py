@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ELEMENT = 4  #: bytes of a float, the type that nccl-tests uses by default
 LOG_LIMIT = 4_000_000  #: bytes of a log, at most
 
-#: Bus bandwidth over algorithm bandwidth for n ranks, by collective, as nccl-tests' PERFORMANCE.md defines it.
+#: Bus bandwidth over algorithm bandwidth for n ranks, as PERFORMANCE.md of nccl-tests defines it.
 FACTORS: dict[str, Callable[[int], float]] = {
     "all_to_all": lambda n: (n - 1) / n,
     "all_reduce": lambda n: 2 * (n - 1) / n,
@@ -145,6 +145,6 @@ def _row(found: re.Match[str]) -> Row:
 
 
 def error(ours: Row, theirs: Sequence[Row]) -> float | None:
-    """Return our time over the measured one of the same size, less one; None where that size was not measured."""
+    """Return our time over the measured one of that size, less one; None where it was not measured."""
     times = [row.time for row in theirs if row.size == ours.size and row.time > 0]
     return ours.time / float(np.median(times)) - 1.0 if times else None

@@ -35,7 +35,7 @@ def intervals(found: Spread) -> Figure:
         axes.set_xlabel(
             f"speedup: 5 to 95 % of {found.draws} draws; dot: median, diamond: the constants as written"
         )
-        title(figure, finding(found), 68)
+        title(figure, finding(found), 76)
         return figure
 
 
@@ -73,7 +73,7 @@ def tornado(found: Spread) -> Figure:
                     ha="left" if value >= 0 else "right", fontsize=7.5, color=TEXT,
                 )  # fmt: skip
             axes.axvline(0, color=GREY, linewidth=0.8)
-            axes.set_xlim(-1.25, 1.25)
+            axes.set_xlim(-1.5, 1.5)
             axes.set_yticks(range(len(shown)), [ranges[index] for index in order])
             axes.set_ylim(len(shown) - 0.4, -0.6)
             axes.tick_params(axis="y", length=0)
