@@ -8,13 +8,14 @@ COMPILED := $(VENV)/.compiled
 KERNELS := $(wildcard janus_sim/network/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types floors headline bench install clean
+.PHONY: help demo test check lint types floors headline uncertainty bench install clean
 
 help:
 	@echo "make demo      install, then run the quickstart: Janus against expert-centric on 32 GPUs"
 	@echo "make test      install, then run the tests"
 	@echo "make check     install, then ruff, mypy and import-linter"
 	@echo "make headline  install, then run the full experiments of docs/model.md (minutes)"
+	@echo "make uncertainty  install, then the headline under 100 draws of its constants (half an hour)"
 	@echo "make bench     install, then run the benchmarks"
 
 $(BIN)/python:
@@ -58,6 +59,9 @@ headline: $(COMPILED)
 	$(BIN)/janus-sim run janus_batch_size
 	$(BIN)/janus-sim run janus_uplink
 	$(BIN)/janus-sim run skew
+
+uncertainty: $(COMPILED)
+	$(BIN)/janus-sim uncertainty janus_uncertainty --jobs 2
 
 bench: $(COMPILED)
 	$(BIN)/python -m pytest benchmarks/bench_*.py -s --benchmark-columns=min,mean,max
