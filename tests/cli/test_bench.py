@@ -43,7 +43,7 @@ def test_a_log_is_compared_by_size(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text(
         "# nThread 1 nGpus 1\n#       size         count\n"
-        "       16384          2048     float    none      -1   50.41   0.33   0.16   0   50.0  0.33  0.16  0\n"
+        "       16384        2048     float    none      -1   50.41   0.33   0.16   0   50.0  0.33  0.16  0\n"
         "# Avg bus bandwidth    : 1.0\n"
     )
     done = janus("bench", "all_to_all", "--topology", "two_gpus", "--against", str(log))
