@@ -15,6 +15,7 @@ from janus_sim.workload.workload import Workload
 
 CLOSE = 1.05  #: a crossover is known when the ends around it are within this ratio
 WIDEST = 8.0  #: an axis reaches from 1/8 of its value to 8 times
+LARGE = 64  #: micro-batches above it are only doubled
 MOST_SKEW = 4.0  #: max / mean
 NICS = "*.nic*"
 
@@ -109,7 +110,7 @@ def axes_of(base: Scenario, topology: Topology, workload: Workload) -> tuple[Axi
     batch = workload.spec.micro_batch_size
     axes = []
     if workload.spec.routing.kind != "trace":
-        low, high = max(batch / WIDEST, 1.0), batch * 2.0
+        low, high = max(batch / WIDEST, 1.0), batch * (2.0 if batch > LARGE else WIDEST)
         axes.append(Axis("micro_batch_size", "", float(int(low)), float(batch), high, True, _batch))
         top = min(MOST_SKEW, *(experts / workload.spec.model.top_k for experts in workload.experts))
         if top > 1.0:

@@ -71,7 +71,7 @@ def _print(advice: Advice) -> None:
     for fit in advice.memory:
         verdict = "fits" if fit.fits else "DOES NOT FIT"
         print(f"  {fit.policy}: {fit.peak / 2**30:.1f} of {fit.hbm / 2**30:.1f} GiB, {verdict}")
-    print("\nwhere the answer flips")
+    print("\nwhere the answer flips (by step time, memory aside)")
     for crossing in advice.crossovers:
         print(f"  {flips(crossing)}")
     print("\nwhat it rests on")
