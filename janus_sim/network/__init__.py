@@ -14,7 +14,7 @@ __all__ = ["Flows", "finish_times", "rates"]
 _HOMES = {"Flows": "flows", "finish_times": "finish", "rates": "maxmin"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Load the compiled code at its first use, so that importing the package stays quick."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

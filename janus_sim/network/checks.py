@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,12 @@ def check_capacity(capacity: ArrayLike) -> NDArray[np.float64]:
         raise InputError(Mistake("capacity", f"has shape {values.shape}; give one number a link"))
     wrong = np.flatnonzero(~((values >= 0.0) & (values < np.inf)))
     if len(wrong):
-        raise InputError([Mistake(f"link {i}", f"capacity {values[i]} is impossible; give bytes per second") for i in wrong])
+        raise InputError(
+            [
+                Mistake(f"link {i}", f"capacity {values[i]} is impossible; give bytes per second")
+                for i in wrong
+            ]
+        )
     return values.copy()
 
 
@@ -82,7 +88,10 @@ def columns(
         if values.shape != shape
     ]
     if route.ndim != 2 or len(route) != count:
-        wrong.insert(0, Mistake("routes", f"has shape {route.shape}; {count} flows need ({count}, hops), padded with -1"))
+        wrong.insert(
+            0,
+            Mistake("routes", f"has shape {route.shape}; {count} flows need ({count}, hops), padded with -1"),
+        )
     elif route.shape[1] >= 1 << 8:
         wrong.insert(0, Mistake("routes", f"has {route.shape[1]} links; the longest route has 255"))
     if wrong:
@@ -106,17 +115,26 @@ def check_flows(
     """What is wrong with each flow, in words."""
     links = len(capacity)
     outside = (route < -1) | (route >= links)
-    tests = [
-        (~((size >= 0.0) & (size < np.inf)), lambda i: f"size {size[i]} is impossible; give bytes, 0 or more"),
+    tests: list[tuple[Any, Callable[[int], str]]] = [
+        (
+            ~((size >= 0.0) & (size < np.inf)),
+            lambda i: f"size {size[i]} is impossible; give bytes, 0 or more",
+        ),
         (~(np.isfinite(start)), lambda i: f"start {start[i]} is impossible; give seconds"),
         (start < now, lambda i: f"starts at {start[i]} s, but it is already {now} s"),
         (~(cap >= 0.0), lambda i: f"rate cap {cap[i]} is impossible; give bytes per second"),
-        (~((weight > 0.0) & (weight < np.inf)), lambda i: f"weight {weight[i]} is impossible; give a number above 0"),
+        (
+            ~((weight > 0.0) & (weight < np.inf)),
+            lambda i: f"weight {weight[i]} is impossible; give a number above 0",
+        ),
         (
             outside.any(axis=1),
             lambda i: f"its route names link {route[i][outside[i]][0]}, but there are {links} links, from 0",
         ),
-        ((group >= groups).any(axis=1), lambda i: f"belongs to group {group[i].max()}, but {groups} are reserved"),
+        (
+            (group >= groups).any(axis=1),
+            lambda i: f"belongs to group {group[i].max()}, but {groups} are reserved",
+        ),
     ]
     mistakes = []
     for wrong, say in tests:

@@ -30,16 +30,17 @@ def _digest() -> str:
 DIGEST: Final = _digest()
 
 
-def compiled(function: Function) -> Function:
-    """Compile at the first call, or take what an earlier process kept; for calls from Python."""
-    kernel = numba.njit(cache=True, error_model="numpy", _nrt=False)(function)
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile at the first call, or take what an earlier process kept; for calls from Python with the whole state."""
+    options: dict[str, Any] = {"_nrt": False}
+    kernel = numba.njit(cache=True, error_model="numpy", **options)(function)
     file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     if file is not None:
         file._source_stamp = DIGEST
-    return cast("Function", kernel)
+    return cast("Callable[..., Any]", kernel)
 
 
 def inner(function: Function) -> Function:
     """Compile for calls from other compiled functions alone."""
-    options = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return cast("Function", numba.njit(error_model="numpy", **options)(function))

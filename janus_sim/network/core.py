@@ -15,8 +15,9 @@ from janus_sim.network.running import join, leave, settle
 @inner
 def lacks_room(hops: int, head: Array, pool: Array, lane: Array) -> bool:
     """Whether one more start might not fit."""
-    wanted = head[at.POOL_TOP] + hops * max(16, 2 * head[at.LARGEST])
-    return wanted > len(pool) or head[at.LANES] + hops > len(lane)
+    wanted: int = head[at.POOL_TOP] + hops * max(16, 2 * head[at.LARGEST])
+    lanes: int = head[at.LANES] + hops
+    return wanted > len(pool) or lanes > len(lane)
 
 
 @inner
@@ -29,7 +30,7 @@ def refuses(
         return True
     if not (weight > 0.0 and weight < np.inf) or a >= groups or b >= groups:
         return True
-    for x in links:
+    for x in links:  # noqa: SIM110
         if x < -1 or x >= links_known:
             return True
     return False
@@ -55,7 +56,12 @@ def place(
     for hop in range(hops, route.shape[1] // 2):
         route[f, hop] = -1
     whole[f, at.ID], whole[f, at.STATE] = head[at.NEXT_ID], at.WAITING
-    whole[f, at.HOPS], whole[f, at.PRIORITY], whole[f, at.GROUP_A], whole[f, at.GROUP_B] = hops, priority, a, b
+    whole[f, at.HOPS], whole[f, at.PRIORITY], whole[f, at.GROUP_A], whole[f, at.GROUP_B] = (
+        hops,
+        priority,
+        a,
+        b,
+    )
     real[f, at.SIZE], real[f, at.WEIGHT], real[f, at.CAP] = size, weight, cap / weight
     set_next(f, start, when, soonest)
     head[at.NEXT_ID] += 1
@@ -129,7 +135,11 @@ def finish(
             continue
         group[g, at.MEMBERS] -= 1
         if group[g, at.LAST_EVENT] < head[at.EVENTS] or group[g, at.LAST_ID] < name:
-            group[g, at.LAST_EVENT], group[g, at.LAST_ID], group[g, at.LAST_LINK] = head[at.EVENTS], name, found
+            group[g, at.LAST_EVENT], group[g, at.LAST_ID], group[g, at.LAST_LINK] = (
+                head[at.EVENTS],
+                name,
+                found,
+            )
         if group[g, at.MEMBERS] == 0:
             emptied[head[at.EMPTIED]] = g
             head[at.EMPTIED] += 1
@@ -242,7 +252,9 @@ def run(
 
 
 @compiled
-def change(target: int, value: float, head: Array, lane: Array, share: Array, link: Array, work: Array) -> None:
+def change(
+    target: int, value: float, head: Array, lane: Array, share: Array, link: Array, work: Array
+) -> None:
     """Give a link another capacity from now on."""
     link[target, at.CAPACITY] = value
     if link[target, at.TOP] >= 0.0:

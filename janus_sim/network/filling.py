@@ -69,7 +69,9 @@ def line_up(
     for i in range(number):
         x = rows[i]
         above, block = lane[x, at.ABOVE], lane[x, at.BLOCK]
-        share[x, at.AVAILABLE] = rest(above, lane, share) if above >= 0 else link[lane[x, at.LINK], at.CAPACITY]
+        share[x, at.AVAILABLE] = (
+            rest(above, lane, share) if above >= 0 else link[lane[x, at.LINK], at.CAPACITY]
+        )
         level[x] = np.inf
         for k in range(block, block + lane[x, at.COUNT]):
             f = pool[k] >> at.HOP_BITS
@@ -133,7 +135,15 @@ def rebuild(
 
 @inner
 def lay_down(
-    head: Array, now: float, lane: Array, share: Array, level: Array, pool: Array, left: Array, whole: Array, real: Array
+    head: Array,
+    now: float,
+    lane: Array,
+    share: Array,
+    level: Array,
+    pool: Array,
+    left: Array,
+    whole: Array,
+    real: Array,
 ) -> None:
     """Write beside each running flow what it has left and at which level it was counted."""
     for x in range(head[at.LANES]):
@@ -152,7 +162,15 @@ def lay_down(
 
 @inner
 def take_up(
-    head: Array, now: float, lane: Array, link: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array
+    head: Array,
+    now: float,
+    lane: Array,
+    link: Array,
+    route: Array,
+    whole: Array,
+    real: Array,
+    when: Array,
+    soonest: Array,
 ) -> None:
     """After a filling: when flows held by their own cap end, and which flows have begun to move or stopped."""
     for f in range(head[at.FLOWS]):

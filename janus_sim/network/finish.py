@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.network import core
 from janus_sim.network.checks import check_capacity, check_flows, columns
 from janus_sim.network.flows import Flows
 
@@ -64,16 +63,18 @@ def finish_times(
     mistakes = check_flows(values, *told) or _never(values, *told[:4])
     if mistakes:
         raise InputError(mistakes)
-    route, size, start, cap, share, rank, group = told
+    route, size, start, cap, share, rank, _ = told
     begin = start + np.append(delays, 0.0)[route].sum(axis=1)
     flows = Flows(values, now=float(begin.min(initial=0.0)))
     ends = np.full(len(size), np.inf)
-    flows._arrays["ends"] = ends  # noqa: SLF001
+    flows._arrays["ends"] = ends
     flows.add(route, size, starts=begin, rate_cap=cap, weight=share, priority=rank)
     flows.advance(np.inf)
     unfinished = np.flatnonzero(ends == np.inf)
     if len(unfinished):
-        raise InputError([Mistake(f"flow {i}", "can never finish: it never gets any bandwidth") for i in unfinished])
+        raise InputError(
+            [Mistake(f"flow {i}", "can never finish: it never gets any bandwidth") for i in unfinished]
+        )
     return ends
 
 
@@ -86,12 +87,18 @@ def _delays(latency: ArrayLike | None, links: int) -> NDArray[np.float64]:
         raise InputError(Mistake("latency", f"has shape {delays.shape}; {links} links need ({links},)"))
     wrong = np.flatnonzero(~((delays >= 0.0) & (delays < np.inf)))
     if len(wrong):
-        raise InputError([Mistake(f"link {i}", f"latency {delays[i]} is impossible; give seconds") for i in wrong])
+        raise InputError(
+            [Mistake(f"link {i}", f"latency {delays[i]} is impossible; give seconds") for i in wrong]
+        )
     return delays
 
 
 def _never(
-    capacity: NDArray[np.float64], route: NDArray[Any], size: NDArray[Any], start: NDArray[Any], cap: NDArray[Any]
+    capacity: NDArray[np.float64],
+    route: NDArray[Any],
+    size: NDArray[Any],
+    start: NDArray[Any],
+    cap: NDArray[Any],
 ) -> list[Mistake]:
     """Flows with bytes that nothing could ever move, or that nothing holds."""
     moving = size > 0.0
@@ -102,11 +109,14 @@ def _never(
         if capacity[i] == 0.0
     ]
     mistakes += [
-        Mistake(f"flow {i}", "has a rate cap of 0 and can never finish") for i in np.flatnonzero(moving & (cap == 0.0))
+        Mistake(f"flow {i}", "has a rate cap of 0 and can never finish")
+        for i in np.flatnonzero(moving & (cap == 0.0))
     ]
     loose = moving & (route < 0).all(axis=1) & (cap == np.inf)
     mistakes += [
-        Mistake(f"flow {i}", f"has {size[i]} bytes, no link on its route and no rate cap; give it one of the two")
+        Mistake(
+            f"flow {i}", f"has {size[i]} bytes, no link on its route and no rate cap; give it one of the two"
+        )
         for i in np.flatnonzero(loose)
     ]
     return mistakes

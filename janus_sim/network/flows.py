@@ -16,10 +16,30 @@ from janus_sim.network.checks import check_capacity, check_flows, columns
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_NAMES: Final = (
-    "head clock route whole real when soonest lane share level due imminent link series pool mass left work heap group "
-    "emptied ends"
-).split()
+_NAMES: Final = [
+    "head",
+    "clock",
+    "route",
+    "whole",
+    "real",
+    "when",
+    "soonest",
+    "lane",
+    "share",
+    "level",
+    "due",
+    "imminent",
+    "link",
+    "series",
+    "pool",
+    "mass",
+    "left",
+    "work",
+    "heap",
+    "group",
+    "emptied",
+    "ends",
+]
 
 
 class Flows:
@@ -57,7 +77,9 @@ class Flows:
     (1, 0)
     """
 
-    def __init__(self, capacity: ArrayLike, *, bins: int = 0, bin_width: float = 1e-5, now: float = 0.0) -> None:
+    def __init__(
+        self, capacity: ArrayLike, *, bins: int = 0, bin_width: float = 1e-5, now: float = 0.0
+    ) -> None:
         values = check_capacity(capacity)
         links = len(values)
         head = np.zeros(at.HEAD, np.int64)
@@ -190,11 +212,20 @@ class Flows:
         name = core.add_one(*state, route, size, start, rate_cap, weight, priority, group_a, group_b)
         while name == at.GROW:
             self._grow(len(route))
-            name = core.add_one(*self._state, route, size, start, rate_cap, weight, priority, group_a, group_b)
+            name = core.add_one(
+                *self._state, route, size, start, rate_cap, weight, priority, group_a, group_b
+            )
         if name == at.WRONG:
             start = self.now if start == -np.inf else start
             told = columns(
-                route.reshape(1, -1), [size], [start], [rate_cap], [weight], [priority], [[group_a, group_b]], self.now
+                route.reshape(1, -1),
+                [size],
+                [start],
+                [rate_cap],
+                [weight],
+                [priority],
+                [[group_a, group_b]],
+                self.now,
             )
             self._refuse(told)
         return int(name)
@@ -293,7 +324,9 @@ class Flows:
     def set_capacity(self, link: int, value: float) -> None:
         """Give a link another capacity, in bytes per second, from now on; 0 stops its flows until it is raised."""
         if not 0 <= link < len(self._arrays["link"]) or not 0.0 <= value < np.inf:
-            raise InputError(Mistake(f"link {link}", f"cannot have capacity {value!r}; give bytes per second of a link"))
+            raise InputError(
+                Mistake(f"link {link}", f"cannot have capacity {value!r}; give bytes per second of a link")
+            )
         core.change(link, value, *(self._arrays[name] for name in ("head", "lane", "share", "link", "work")))
 
     def _read(self) -> tuple[Floats, Floats]:
@@ -301,7 +334,20 @@ class Flows:
         core.run(*self._state, -np.inf)
         links = len(self._arrays["link"])
         carried, busy = np.zeros(links), np.zeros(links)
-        names = "head clock route whole real lane share level link series pool left".split()
+        names = [
+            "head",
+            "clock",
+            "route",
+            "whole",
+            "real",
+            "lane",
+            "share",
+            "level",
+            "link",
+            "series",
+            "pool",
+            "left",
+        ]
         arrays = [self._arrays[name] for name in names]
         read_links(*arrays, carried, busy)
         return carried, busy

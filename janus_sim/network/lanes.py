@@ -92,7 +92,12 @@ def open_lane(
     else:
         x = int(head[at.LANES])
         head[at.LANES] += 1
-    lane[x, at.LINK], lane[x, at.RANKING], lane[x, at.BELOW], lane[x, at.ABOVE] = target, ranking, below, above
+    lane[x, at.LINK], lane[x, at.RANKING], lane[x, at.BELOW], lane[x, at.ABOVE] = (
+        target,
+        ranking,
+        below,
+        above,
+    )
     lane[x, at.ROOM], lane[x, at.COUNT], lane[x, at.OWN], lane[x, at.STALE] = 8, 0, 0, 0
     lane[x, at.BLOCK] = take_block(8, head, pool)
     share[x, at.OWN_MASS], share[x, at.SLOP], share[x, at.CEILING], share[x, at.UP_TO] = 0.0, 0.0, 0.0, now
@@ -129,7 +134,16 @@ def close_lane(
 
 @inner
 def enter(
-    f: int, hop: int, x: int, weight: float, head: Array, lane: Array, pool: Array, mass: Array, left: Array, route: Array
+    f: int,
+    hop: int,
+    x: int,
+    weight: float,
+    head: Array,
+    lane: Array,
+    pool: Array,
+    mass: Array,
+    left: Array,
+    route: Array,
 ) -> None:
     """Append flow `f` to the foreign flows of lane `x`, or add to its weight there if it crosses the link again."""
     half = route.shape[1] // 2
@@ -152,7 +166,9 @@ def enter(
 
 
 @inner
-def exchange(x: int, i: int, j: int, lane: Array, pool: Array, mass: Array, left: Array, route: Array) -> None:
+def exchange(
+    x: int, i: int, j: int, lane: Array, pool: Array, mass: Array, left: Array, route: Array
+) -> None:
     """Exchange the entries `i` and `j` of lane `x`."""
     if i == j:
         return

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from janus_sim.network import core
-from janus_sim.network import layout as at
 from janus_sim.network.flows import Flows
 
 
@@ -48,7 +47,7 @@ def rates(
     flows = Flows(capacity)
     count = len(np.asarray(routes))
     flows.add(routes, np.ones(count), rate_cap=rate_cap, weight=weight, priority=priority)
-    core.run(*flows._state, -np.inf)  # noqa: SLF001
+    core.run(*flows._state, -np.inf)
     heights = np.empty(count)
-    core.read_heights(*flows._state, heights)  # noqa: SLF001
+    core.read_heights(*flows._state, heights)
     return heights * (1.0 if weight is None else np.asarray(weight, dtype=np.float64))

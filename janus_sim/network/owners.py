@@ -81,7 +81,8 @@ def release(
     if owner >= 0:
         return disown(f, owner, now, lane, share, level, pool, mass, left, route, whole)
     set_next(f, np.inf, when, soonest)
-    return max(0.0, real[f, at.LEFT_OVER] - rate * (now - real[f, at.SINCE]))
+    left_over: float = real[f, at.LEFT_OVER] - rate * (now - real[f, at.SINCE])
+    return max(0.0, left_over)
 
 
 @inner

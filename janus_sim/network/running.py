@@ -25,7 +25,23 @@ def settle(
         return
     many = head[at.BUSTLE]
     if (many > 16 and 4 * many > head[at.MOVING]) or not repair(
-        head, clock, lane, share, level, link, pool, mass, left, route, whole, real, when, soonest, due, imminent, work
+        head,
+        clock,
+        lane,
+        share,
+        level,
+        link,
+        pool,
+        mass,
+        left,
+        route,
+        whole,
+        real,
+        when,
+        soonest,
+        due,
+        imminent,
+        work,
     ):
         fill(
             head, clock, lane, share, level, link, pool, mass, left, route, whole, real, when, soonest, due, imminent, work,

@@ -14,7 +14,7 @@ from janus_sim.network import layout as at
 from janus_sim.network.accounts import move
 from janus_sim.network.compiled import Array, inner
 from janus_sim.network.events import set_next
-from janus_sim.network.lanes import bring, feel, grant, mark, rest
+from janus_sim.network.lanes import bring, feel, grant, rest
 from janus_sim.network.owners import counted, height, spend, transfer
 
 
@@ -37,7 +37,15 @@ def sum_anew(
 
 @inner
 def aim(
-    x: int, start: float, lane: Array, share: Array, level: Array, pool: Array, mass: Array, whole: Array, real: Array
+    x: int,
+    start: float,
+    lane: Array,
+    share: Array,
+    level: Array,
+    pool: Array,
+    mass: Array,
+    whole: Array,
+    real: Array,
 ) -> float:
     """The level of lane `x` if every flow above that level were its own; `start` is a level below, or negative.
 
@@ -178,7 +186,7 @@ def visit(
 
 
 @inner
-def lowest_dirty(head: Array, lane: Array, share: Array, level: Array, work: Array) -> int:
+def lowest_dirty(head: Array, lane: Array, share: Array, work: Array) -> int:
     """Take out the marked lane of the smallest priority, and among these of the lowest level to come."""
     best, best_key = 0, np.inf
     ranking = lane[work[0, 0], at.RANKING]
@@ -186,9 +194,7 @@ def lowest_dirty(head: Array, lane: Array, share: Array, level: Array, work: Arr
         x = work[0, i]
         if lane[x, at.RANKING] > ranking:
             continue
-        key = level[x]
-        if key == np.inf:
-            key = share[x, at.SPARE] / share[x, at.OWN_MASS] if lane[x, at.OWN] > 0 else share[x, at.CEILING]
+        key = share[x, at.SPARE] / share[x, at.OWN_MASS] if lane[x, at.OWN] > 0 else share[x, at.CEILING]
         if lane[x, at.RANKING] < ranking or key < best_key:
             best, best_key, ranking = i, key, lane[x, at.RANKING]
     x = work[0, best]
@@ -205,7 +211,7 @@ def repair(
     """Visit lanes until none is marked; False if the waves would not die, which a filling must then answer."""
     patience = 8 * head[at.DIRTY] + 4 * head[at.LANES] + 64
     while head[at.DIRTY] > 0:
-        x = lowest_dirty(head, lane, share, level, work)
+        x = lowest_dirty(head, lane, share, work)
         if lane[x, at.COUNT] > 0:  # it stays marked while it is visited, since it marks itself
             visit(
                 x, head, clock, lane, share, level, link, pool, mass, left, route, whole, real, when, soonest, due,
