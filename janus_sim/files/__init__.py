@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from janus_sim.files.knobs import knobs
 from janus_sim.files.presets import find, layered, names, read
-from janus_sim.files.reading import parse_yaml, read_yaml
+from janus_sim.files.reading import parse_yaml, read_yaml, stamp_of
 from janus_sim.files.shape import merge, nearest, put, take
 from janus_sim.files.spec import (
     Bandwidth,
@@ -53,6 +53,7 @@ __all__ = [
     "read_yaml",
     "replace_folder",
     "show",
+    "stamp_of",
     "take",
     "validate",
     "write_whole",

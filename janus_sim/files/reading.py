@@ -14,6 +14,7 @@ from janus_sim.errors import InputError, Mistake
 SIZE_LIMIT = 1_000_000  #: bytes of a file
 VALUE_LIMIT = 100_000  #: values after every alias is written out
 DEPTH_LIMIT = 40  #: mappings within mappings
+FILES_KEPT = 1_000  #: files that one process remembers, each as long as it stays as it is
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[+-]?(0|[1-9][0-9_]*)")
@@ -27,6 +28,7 @@ _WORDS: dict[str, object] = {
     "True": True,
     "False": False,
 }
+_read: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {}
 _SPECIAL = {".nan": float("nan"), ".inf": float("inf"), "-.inf": float("-inf")}
 
 
@@ -43,6 +45,26 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         With the file and the line.
     """
     path = Path(path)
+    stamp = stamp_of(path)
+    known = _read.get(str(path))
+    if known is not None and known[0] == stamp:
+        return dict(known[1])
+    value = _fresh(path)
+    if len(_read) < FILES_KEPT:
+        _read[str(path)] = stamp, value
+    return dict(value)
+
+
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Tell a version of a file from an earlier one without reading it; empty where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+def _fresh(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > SIZE_LIMIT:
             raise InputError(

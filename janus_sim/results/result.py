@@ -19,7 +19,8 @@ from janus_sim.results.critical_path import Attribution, attribute
 #: The columns of `Result.summary` that name the row; those of a grid (with a dot in their name) come last.
 IDENTITY = ("scenario", "topology", "workload", "precision", "micro_batch_size", "policy", "schedule", "seed")
 
-_LINK_TYPES = {
+#: The columns of `Result.links`.
+LINK_TYPES = {
     "link": "str",
     "kind": "str",
     "machine": "int64",
@@ -89,7 +90,7 @@ class Result:
              link.busy, *metrics.utilization(link, seconds))
             for link in self.record.links
         ]  # fmt: skip
-        return pd.DataFrame(rows, columns=list(_LINK_TYPES)).astype(_LINK_TYPES)
+        return pd.DataFrame(rows, columns=list(LINK_TYPES)).astype(LINK_TYPES)
 
     @cached_property
     def link_series(self) -> pd.DataFrame:

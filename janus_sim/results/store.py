@@ -1,91 +1,171 @@
-"""Results as files: CSV and JSON for people and other tools, Parquet for spans; written alike run to run."""
+"""A folder of results: each run packed under a key, `scenarios.json` that says which is what, and tables."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any, overload
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.record import SPAN_COLUMNS, Facts, LinkRecord, Record, StepRecord
-from janus_sim.results import tables
-from janus_sim.results.result import Result
+from janus_sim.files import digest
+from janus_sim.results.pack import Head, pack, plain, read_head, unpack
 
-CSV_TABLES = ("links", "layers", "memory", "steps")
-PARQUET_TABLES = ("spans", "link_series")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from janus_sim.results.result import Result
+
+RUNS, INDEX, UNFINISHED = "runs", "scenarios.json", "sweep.json"
 
 
-def save(results: Sequence[Result], folder: Path | str, summary: pd.DataFrame | None = None) -> None:
-    """Write summary, links, layers, memory, steps as CSV, spans and link series as Parquet, scenarios.json.
+class Store:
+    """Packed results in the folder `runs` of another, each in a file named by its key.
 
-    Each table holds all results and names the scenario in its first column. The folder must exist or have a
-    parent.
-
-    Parameters
-    ----------
-    summary
-        The table with its speedups; by default the plain rows of the results.
+    A file is written under another name and then renamed, so that it is there whole or not at all; one that
+    is torn nevertheless (a power cut) is known by its checksum and counts as missing.
     """
-    folder = Path(folder)
-    folder.mkdir(exist_ok=True)
-    write_csv(tables.summary(results) if summary is None else summary, folder / "summary.csv")
-    for name in CSV_TABLES:
-        write_csv(tables.gather(results, name), folder / f"{name}.csv")
-    for name in PARQUET_TABLES:
-        table = tables.gather(results, name)
-        for column in table.columns:
-            if not pd.api.types.is_numeric_dtype(table[column]):
-                table[column] = pd.Categorical(table[column].astype(str).tolist())
-        table.to_parquet(folder / f"{name}.parquet", index=False, engine="pyarrow")
-    described = [
-        {"scenario": _plain(result.scenario), "facts": _plain(result.record.facts)} for result in results
-    ]
-    bins = [
-        {link.name: [len(link.series), link.bin_width] for link in result.record.links} for result in results
-    ]
-    last = [[step.last_span for step in result.record.steps] for result in results]
-    for entry, width, spans in zip(described, bins, last, strict=True):
-        entry |= {"bins": width, "last_spans": spans}
-    (folder / "scenarios.json").write_text(
-        json.dumps(described, indent=1) + "\n", encoding="utf-8", newline="\n"
-    )
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder) / RUNS
+
+    def path(self, key: str) -> Path:
+        """Say where a result lies."""
+        return self.folder / f"{key}.run"
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep a packed result."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f".{key}-{os.getpid()}"
+        temporary.write_bytes(data)
+        temporary.replace(self.path(key))
+
+    def head(self, key: str) -> Head | None:
+        """Read the figures of a result, or nothing where none is whole."""
+        try:
+            return read_head(self.path(key).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def result(self, key: str, scenario: Mapping[str, Any]) -> Result:
+        """Read a result with its record.
+
+        Raises
+        ------
+        InputError
+            When it is not there, or only its row was kept.
+        """
+        name = str(scenario.get("name", key))
+        try:
+            return unpack(self.path(key).read_bytes(), scenario)
+        except KeyError:
+            words = "only its row of the table was kept; run it again with more --details"
+        except (OSError, ValueError):
+            words = "is not there or torn; run it again"
+        raise InputError(Mistake(f"{self.folder.parent}: {name}", words))
+
+    def drop_others(self, keys: Sequence[str]) -> None:
+        """Delete whatever is not one of these results."""
+        kept = {self.path(key).name for key in keys}
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path.name not in kept:
+                path.unlink()
 
 
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table with the shortest digits that read back as the same float, whole bytes without point."""
-    table = table.copy()
-    for name in table.columns:
-        if str(name).endswith("_bytes") and table[name].dtype == np.float64 and (table[name] % 1 == 0).all():
-            table[name] = table[name].astype(np.int64)
-    path.write_text(table.to_csv(index=False, lineterminator="\n"), encoding="utf-8", newline="\n")
+class Results(Sequence["Result"]):
+    """The results of one folder, or of several that belong together; each is read when it is looked at.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from janus_sim import Scenario, simulate
+    >>> from janus_sim.results.store import open_results, save
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save([simulate(Scenario(topology="two_gpus", workload="moe_bert", policy="janus"))], folder)
+    ...     open_results(folder).table()["policy"].tolist()
+    ['janus']
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = tuple(folders)
+
+    @cached_property
+    def _rows(self) -> tuple[tuple[int, int, dict[str, Any]], ...]:
+        """Folder, row of its summary, and entry of its `scenarios.json`; what stands twice is taken once."""
+        found: dict[str, tuple[int, int, dict[str, Any]]] = {}
+        for number, folder in enumerate(self.folders):
+            for row, entry in enumerate(json.loads((folder / INDEX).read_text(encoding="utf-8"))):
+                found.setdefault(_identity(entry), (number, row, entry))
+        rows = list(found.values())
+        if self._one_sweep(entry for _, _, entry in rows):
+            rows.sort(key=lambda row: row[2].get("place", 0))
+        return tuple(rows)
+
+    @staticmethod
+    def _one_sweep(entries: Iterable[Mapping[str, Any]]) -> bool:
+        return len({entry["scenario"].get("experiment") for entry in entries}) == 1
+
+    @cached_property
+    def _done(self) -> tuple[tuple[int, dict[str, Any]], ...]:
+        return tuple((folder, entry) for folder, _, entry in self._rows if "error" not in entry)
+
+    @property
+    def scenarios(self) -> tuple[Mapping[str, Any], ...]:
+        """What was run, of each result; quick."""
+        return tuple(entry["scenario"] for _, entry in self._done)
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a scenario, failed ones too; speedups over the baseline in any of the folders."""
+        import pandas as pd
+
+        from janus_sim.results import tables
+
+        read = [pd.read_csv(folder / "summary.csv") for folder in self.folders]
+        if len(read) == 1:
+            return read[0]
+        whole = pd.concat(read, ignore_index=True)
+        starts = [sum(map(len, read[:number])) for number in range(len(read))]
+        table = whole.iloc[[starts[folder] + row for folder, row, _ in self._rows]].reset_index(drop=True)
+        told = [entry["scenario"] for _, _, entry in self._rows]
+        table = table[tables.ordered(table.columns, [one.get("point", {}) for one in told])]
+        baselines = [one["policy"] for one in told if one.get("baseline")]
+        one_sweep = self._one_sweep(entry for _, _, entry in self._rows)
+        return tables.add_speedup(table, baselines[0]) if baselines and one_sweep else table
+
+    def __len__(self) -> int:
+        return len(self._done)
+
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Result]: ...
+    def __getitem__(self, index: int | slice) -> Result | list[Result]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        folder, entry = self._done[index]
+        return Store(self.folders[folder]).result(entry["key"], entry["scenario"])
+
+    def __iter__(self) -> Iterator[Result]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} results in {', '.join(map(str, self.folders))}>"
 
 
-def open_results(folder: Path | str) -> list[Result]:
-    """Read the results that `save` wrote, without the simulator.
+def open_results(*folders: Path | str) -> Results:
+    """Open the results of one folder, or of the shards of one sweep; without the simulator.
 
     Raises
     ------
     InputError
-        If the folder holds no results.
+        If a folder holds no results, or a sweep that is not finished.
     """
-    folder = Path(folder)
-    if not (folder / "scenarios.json").is_file():
-        raise InputError(
-            Mistake(str(folder), "holds no results; write a folder that `janus-sim run` has filled")
-        )
-    described = json.loads((folder / "scenarios.json").read_text(encoding="utf-8"))
-    read: dict[str, pd.DataFrame] = {}
-    for name in CSV_TABLES:
-        read[name] = pd.read_csv(
-            folder / f"{name}.csv", keep_default_na=False, na_values={"utilization_peak": [""]}
-        )
-    for name in PARQUET_TABLES:
-        read[name] = pd.read_parquet(folder / f"{name}.parquet", engine="pyarrow")
-    return [_result(entry, {name: _of(table, entry) for name, table in read.items()}) for entry in described]
+    mistakes = [_missing(Path(folder)) for folder in folders if not (Path(folder) / INDEX).is_file()]
+    if mistakes or not folders:
+        raise InputError(mistakes or Mistake("open_results", "is told no folder"))
+    return Results([Path(folder) for folder in folders])
 
 
 def open_one(folder: Path | str) -> Result:
@@ -96,79 +176,46 @@ def open_one(folder: Path | str) -> Result:
     return results[0]
 
 
-def _of(table: pd.DataFrame, entry: dict[str, Any]) -> pd.DataFrame:
-    name = str(entry["scenario"].get("name", ""))
-    return (
-        table[table["scenario"].astype(str) == name].drop(columns="scenario")
-        if "scenario" in table
-        else table
-    )
+def save(results: Sequence[Result], folder: Path | str, summary: pd.DataFrame | None = None) -> None:
+    """Write results into a folder: packed, as `scenarios.json`, and as tables for people and other tools.
+
+    Parameters
+    ----------
+    folder
+        Must exist or have a parent.
+    summary
+        The table with its speedups; by default the plain rows of the results.
+    """
+    from janus_sim.results import export, tables
+
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    store, entries = Store(folder), []
+    for place, result in enumerate(results):
+        described = plain(result.scenario)
+        key = digest(json.dumps(described, sort_keys=True).encode())
+        store.put(key, pack(result))
+        entries.append({"place": place, "key": key, "scenario": described})
+    table = tables.summary(results) if summary is None else summary
+    export.write(folder, entries, table, results)
 
 
-def _result(entry: dict[str, Any], read: dict[str, pd.DataFrame]) -> Result:
-    spans = {name: _array(read["spans"][name], kind) for name, kind in SPAN_COLUMNS.items()}
-    steps = tuple(
-        StepRecord(int(step), float(begin), float(end), last)
-        for step, begin, end, last in zip(
-            read["steps"]["step"],
-            read["steps"]["begin_s"],
-            read["steps"]["end_s"],
-            entry["last_spans"],
-            strict=True,
-        )
-    )
-    layers = [{k: v for k, v in row.items() if _known(v)} for row in tables.json_rows(read["layers"])]
-    memory = tables.json_rows(read["memory"])
-    facts: Facts = entry["facts"]
-    record = Record(spans, steps, _links(entry["bins"], read), tuple(layers), tuple(memory), facts)  # type: ignore[arg-type]
-    return Result(record, entry["scenario"])
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table with the shortest digits that read back as the same float, whole bytes without point."""
+    table = table.copy()
+    for name in table.columns:
+        if str(name).endswith("_bytes") and table[name].dtype == "float64" and (table[name] % 1 == 0).all():
+            table[name] = table[name].astype("int64")
+    path.write_text(table.to_csv(index=False, lineterminator="\n"), encoding="utf-8", newline="\n")
 
 
-def _links(bins: dict[str, list[float]], read: dict[str, pd.DataFrame]) -> tuple[LinkRecord, ...]:
-    series = {
-        str(name): part for name, part in read["link_series"].groupby("link", observed=True, sort=False)
-    }
-    links = []
-    for row in read["links"].to_dict("records"):
-        name = str(row["link"])
-        many, width = int(bins[name][0]), bins[name][1]
-        moved = np.zeros(many)
-        if name in series:
-            begin = series[name]["begin_s"].to_numpy(float)
-            moved[np.rint(begin / width).astype(int)] = series[name]["bytes"].to_numpy(float)
-        links.append(
-            LinkRecord(
-                name=name,
-                kind=str(row["kind"]),
-                machine=int(row["machine"]),
-                capacity=float(row["capacity_bytes_per_s"]),
-                crosses=bool(row["crosses"]),
-                expert_bytes=int(row["expert_bytes"]),
-                dense_bytes=int(row["dense_bytes"]),
-                busy=float(row["busy_s"]),
-                series=moved,
-                bin_width=width,
-            )
-        )
-    return tuple(links)
+def _identity(entry: Mapping[str, Any]) -> str:
+    return json.dumps([entry.get("key"), entry["scenario"]], sort_keys=True)
 
 
-def _array(column: pd.Series[Any], kind: type) -> np.ndarray[Any, Any]:
-    values = (
-        np.array(column.astype(str).tolist(), dtype=object) if kind is object else column.to_numpy(dtype=kind)
-    )
-    values.flags.writeable = False
-    return values
-
-
-def _known(value: object) -> bool:
-    return value is not None and value != ""
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Return mappings, sequences and numbers as JSON knows them."""
-    if isinstance(value, dict) or hasattr(value, "items"):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(inner) for inner in value]
-    return value.item() if isinstance(value, np.generic) else value
+def _missing(folder: Path) -> Mistake:
+    if (folder / UNFINISHED).is_file():
+        many = len(list((folder / RUNS).glob("*.run")))
+        words = f"holds a sweep that is not finished ({many} runs are done); give its `janus-sim run` again"
+        return Mistake(str(folder), words)
+    return Mistake(str(folder), "holds no results; write a folder that `janus-sim run` has filled")

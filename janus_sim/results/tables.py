@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +36,37 @@ WORDS = {
 
 def summary(results: Iterable[Result]) -> pd.DataFrame:
     """Return one row a result, in their order; a column that only some have is empty elsewhere."""
-    tables = [result.summary() for result in results]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    from janus_sim.results.summary import figures_of
+
+    return frame((result.scenario, figures_of(result)) for result in results)
+
+
+def frame(rows: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> pd.DataFrame:
+    """Return one row a scenario: what it is called, its figures (or its error), its point of the grid."""
+    from janus_sim.results.result import IDENTITY
+
+    told: list[dict[str, Any]] = []
+    points: list[Mapping[str, Any]] = []
+    for scenario, figures in rows:
+        names = {name: scenario.get("name" if name == "scenario" else name, "") for name in IDENTITY}
+        points.append(scenario.get("point", {}))
+        told.append(names | dict(figures) | dict(points[-1]))
+    table = pd.DataFrame(told)
+    return table[ordered(table.columns, points)]
+
+
+def ordered(columns: Iterable[Any], points: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Put columns in order: what names a row, its figures, the axes of the grid, the error.
+
+    Examples
+    --------
+    >>> ordered(["policy", "topology.machines", "error", "step_time_s"], [{"topology.machines": 2}])
+    ['policy', 'step_time_s', 'topology.machines', 'error']
+    """
+    axes = list(dict.fromkeys(path for point in points for path in point))
+    known = [str(name) for name in columns]
+    last = [*(name for name in axes if name in known), *(["error"] if "error" in known else [])]
+    return [name for name in known if name not in last] + last
 
 
 def gather(results: Sequence[Result], name: str) -> pd.DataFrame:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from janus_sim.files import Field, NonNegative, Positive, Spec, digest, find, layered, merge, model_validator
+from janus_sim.files import Field, NonNegative, Positive, Spec, digest, find, merge, model_validator
+from janus_sim.scenario import builds
 from janus_sim.scenario.modules import sources
 from janus_sim.scenario.plug import policy_from, schedule_from
 
@@ -101,12 +102,10 @@ class Scenario(Spec):
 
     def build_topology(self) -> Topology:
         """Build the topology."""
-        from janus_sim.topology import Topology
-
         where = self.where("topology")
         if isinstance(self.topology, str):
             where = f"{find('topologies', self.topology, self.beside, where)}:"
-        return Topology.load(self.topology, beside=self.beside, where=where)
+        return builds.topology(self.topology, self.beside, where)
 
     def build_workload(self, world: int) -> Workload:
         """Build the workload for so many ranks."""
@@ -144,14 +143,9 @@ class Scenario(Spec):
 
     def inputs(self) -> dict[str, str]:
         """Give the SHA-256 of every file behind this run, by a name that holds on any machine."""
-        found: dict[str, str] = {}
-        for room, written in (("topologies", self.topology), ("workloads", self.workload)):
-            for path in _files(room, written, self.beside):
-                found[f"{room}/{path.name}"] = digest(path.read_bytes())
-        for kind in sorted({gpu.kind.name for gpu in self.build_topology().gpus}):
-            path = find("topologies/gpus", kind, self.beside)
-            found[f"topologies/gpus/{path.name}"] = digest(path.read_bytes())
-        found |= {f"traces/{path.name}": digest(path.read_bytes()) for path in self._traces()}
+        found = builds.inputs("topologies", self.topology, self.beside)
+        found |= builds.inputs("workloads", self.workload, self.beside)
+        found |= {f"traces/{path.name}": builds.digest_of(path) for path in self._traces()}
         for reference in _references([self.policy, self.schedule]):
             found |= {f"modules/{name}": sha for name, sha in sources(reference, self.folders).items()}
         return found
@@ -215,16 +209,6 @@ def plain(value: object) -> Any:  # noqa: ANN401
     if isinstance(value, tuple | list):
         return "[" + ", ".join(str(plain(inner)) for inner in value) + "]"
     return value
-
-
-def _files(room: str, written: object, beside: Path | None) -> tuple[Path, ...]:
-    """List the files that a topology or a workload is laid over, also those of mixed machines."""
-    data, paths = layered(room, written, beside)  # type: ignore[arg-type]
-    kinds = data.get("mixed") if isinstance(data.get("mixed"), tuple) else ()
-    for entry in kinds or ():
-        if isinstance(entry, Mapping) and "base" in entry:
-            paths += layered(room, entry["base"], beside)[1]
-    return tuple(dict.fromkeys(paths))
 
 
 def _references(value: object) -> list[str]:

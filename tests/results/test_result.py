@@ -141,10 +141,12 @@ def test_files_are_alike_run_to_run(
         Result(made(), scenario).save(tmp_path / folder)
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert " ".join(names) == (
-        "layers.csv link_series.parquet links.csv memory.csv scenarios.json "
+        "layers.csv link_series.parquet links.csv memory.csv runs scenarios.json "
         "spans.parquet steps.csv summary.csv"
     )
     for name in names:
+        if name == "runs":
+            continue
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 

@@ -1,0 +1,92 @@
+"""What many scenarios of one process share: topologies and digests, each while its files stay as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from janus_sim.files import digest, find, layered, stamp_of
+
+if TYPE_CHECKING:
+    from janus_sim.topology import Topology
+
+KEPT = 64  #: values of a kind that are remembered
+
+T = TypeVar("T")
+Written = str | Mapping[str, Any]
+Files = tuple[Path, ...]
+
+
+class Remembered(Generic[T]):
+    """Values by a name, each with the files that it was made of; made again when one of them changed."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[T, dict[Path, tuple[int, ...]]]] = {}
+
+    def get(self, name: str, make: Callable[[], tuple[T, Files]]) -> T:
+        """Return the value of a name."""
+        if name in self.known:
+            value, stamps = self.known[name]
+            if all(stamp_of(path) == stamp for path, stamp in stamps.items()):
+                return value
+        value, files = make()
+        while len(self.known) >= KEPT:
+            self.known.pop(next(iter(self.known)))
+        self.known[name] = value, {path: stamp_of(path) for path in files}
+        return value
+
+
+_topologies: Remembered[Topology] = Remembered()
+_files: Remembered[dict[str, str]] = Remembered()
+_digests: Remembered[str] = Remembered()
+
+
+def topology(written: Written, beside: Path | None, where: str) -> Topology:
+    """Build a topology, or give the one that was built before: it is a frozen value."""
+    from janus_sim.topology import Topology
+
+    def build() -> tuple[Topology, Files]:
+        built = Topology.load(written, beside=beside, where=where)
+        return built, (*files("topologies", written, beside), *_gpus(built, beside))
+
+    return _topologies.get(_name(written, beside), build)
+
+
+def inputs(room: str, written: Written, beside: Path | None) -> dict[str, str]:
+    """Give the SHA-256 of each file behind a topology or a workload, by a name that holds on any machine."""
+
+    def read() -> tuple[dict[str, str], Files]:
+        paths = files(room, written, beside)
+        return {f"{room}/{path.name}": digest(path.read_bytes()) for path in paths}, paths
+
+    found = dict(_files.get(_name([room, written], beside), read))
+    if room == "topologies":
+        for path in _gpus(topology(written, beside, "topology"), beside):
+            found[f"topologies/gpus/{path.name}"] = digest_of(path)
+    return found
+
+
+def digest_of(path: Path) -> str:
+    """Give the SHA-256 of a file."""
+    return _digests.get(str(path), lambda: (digest(path.read_bytes()), (path,)))
+
+
+def files(room: str, written: object, beside: Path | None) -> Files:
+    """List the files that a topology or a workload is laid over, also those of mixed machines."""
+    data, paths = layered(room, written, beside)  # type: ignore[arg-type]
+    kinds = data.get("mixed") if isinstance(data.get("mixed"), tuple) else ()
+    for entry in kinds or ():
+        if isinstance(entry, Mapping) and "base" in entry:
+            paths += layered(room, entry["base"], beside)[1]
+    return tuple(dict.fromkeys(paths))
+
+
+def _gpus(built: Topology, beside: Path | None) -> Files:
+    kinds = sorted({gpu.kind.name for gpu in built.gpus})
+    return tuple(find("topologies/gpus", kind, beside) for kind in kinds)
+
+
+def _name(written: object, beside: Path | None) -> str:
+    return json.dumps([written, str(beside), str(Path.cwd())], sort_keys=True)
