@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -101,8 +101,23 @@ class Experiment(Spec):
         ]
         if spare:
             raise InputError(spare)
-        experiment = validate(cls, data, f"{file}:")
-        return experiment.change(file=file, folders=(path.parent.absolute(), Path.cwd()))
+        folders = (path.parent.absolute(), Path.cwd())
+        try:
+            experiment = validate(cls, data, f"{file}:")
+        except InputError as error:
+            raise InputError([*error.mistakes, *cls._rest(data, error, file, folders)]) from error
+        return experiment.change(file=file, folders=folders)
+
+    @classmethod
+    def _rest(
+        cls, data: Mapping[str, Any], error: InputError, file: str, folders: tuple[Path, ...]
+    ) -> list[Mistake]:
+        """Find what else is wrong in a file, beside the keys that cannot be read."""
+        wrong = {mistake.where.removeprefix(f"{file}: ").partition(".")[0] for mistake in error.mistakes}
+        sound = {"topology": "two_gpus", "workload": "moe_gpt", "policies": {"expert_centric": {}}}
+        kept = {key: value for key, value in data.items() if key not in wrong}
+        rest = cls.model_validate({**sound, **kept}).change(file=file, folders=folders)
+        return [mistake for mistake in mistakes_in(rest) if mistake not in error.mistakes]
 
     def axes(self) -> tuple[Columns, ...]:
         """Give the axes of the grid: each a table of paths and their values, of one length.
@@ -170,3 +185,31 @@ class Experiment(Spec):
         from janus_sim.scenario.grid import scenarios
 
         return scenarios(self)
+
+
+def mistakes_in(experiment: Experiment) -> list[Mistake]:
+    """Find what is wrong in the parts of an experiment, each for itself: no mistake hides another."""
+    found: list[Mistake] = []
+    sound = experiment
+    try:
+        experiment.scenarios()
+    except InputError as error:
+        found += error.mistakes
+        sound = experiment.change(baseline=None, vary={}, zip=())
+    try:
+        scenarios = sound.scenarios()
+    except InputError as error:
+        return list(dict.fromkeys([*found, *error.mistakes]))
+    for scenario in scenarios:
+        builds: tuple[Callable[[], object], ...] = (
+            scenario.build_topology,
+            scenario.workload_spec,
+            scenario.build_policy,
+            scenario.build_schedule,
+        )
+        for build in builds:
+            try:
+                build()
+            except InputError as error:
+                found += error.mistakes
+    return list(dict.fromkeys(found))

@@ -71,7 +71,7 @@ def test_all_mistakes_come_at_once_with_their_paths() -> None:
         'machine.nics.0.bandwidth  200 has no unit; write a bandwidth like "200 Gbit/s"',
         'machine.nics.0.latency  "5 GB" is not a time; write "50 us"',
         'machine.nics.1.bandwidth  "0 GB/s" is not above zero; write a bandwidth like "200 Gbit/s"',
-        "machine.nics.1.efficiency  1.5 is wrong; write less than or equal to 1",
+        "machine.nics.1.efficiency  1.5 is wrong; write a number less than or equal to 1",
         "machine.nics.2.bandwidth  is missing",
         'machine.peak.fp16  "fast" is not a rate of computation; write "312 TFLOP/s"',
         'machine.kind  "ful" is not known; write "full" or "half"; did you mean "full"?',

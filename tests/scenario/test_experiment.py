@@ -172,3 +172,21 @@ def test_a_missing_file_names_the_nearest_preset() -> None:
         Experiment.load("quickstrt")
     with pytest.raises(InputError, match="no such file"):
         Experiment.load("nowhere/x.yaml")
+
+
+def test_a_key_that_cannot_be_read_hides_no_other_mistake(file: Path) -> None:
+    add(file, "seed: -1\nschedul: sequential\nvary: {workload.micro_batch_size: 3}\n")
+    told = refusal(file, "topology=two_gpu", "policies.patient.chunk=3", "workload.precision=fp17")
+    for part in (
+        "seed  ",
+        "schedul  ",
+        "vary.workload.micro_batch_size  ",
+        'no preset "two_gpu"',
+        "policies.patient.chunk  ",
+        '"fp17" is not known',
+    ):
+        assert part.split("  ")[0] in told, part
+
+
+def test_an_empty_value_is_called_empty(file: Path) -> None:
+    assert "seed  is empty; write a valid integer" in refusal(file, "seed=")

@@ -75,7 +75,7 @@ def test_short_forms_of_routing() -> None:
 def test_all_mistakes_at_once() -> None:
     assert told(precision="fp17", micro_batch_size=0, model=MODEL | {"hiden": 1}) == {
         "precision": '"fp17" is not known; write "fp16", "bf16", "tf32" or "fp32"; did you mean "fp16"?',
-        "micro_batch_size": "0 is wrong; write greater than or equal to 1",
+        "micro_batch_size": "0 is wrong; write a number greater than or equal to 1",
         "model.hiden": 'unknown; did you mean "hidden"?',
     }
 
