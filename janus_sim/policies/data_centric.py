@@ -17,11 +17,6 @@ from janus_sim.workload.layer import MoELayer, RoutedLayer
 Rows = Callable[[int, int], int]  # of (rank, expert)
 
 
-def _every(rank: int, expert: int) -> int:
-    """Before the gate has run any rank may need any expert."""
-    return 1
-
-
 @dataclass(frozen=True)
 class DataCentric(Policy):
     """Experts travel: pull one while another computes, and send each gradient home.
@@ -76,9 +71,9 @@ class DataCentric(Policy):
             gpu.peers[rank].buffer("experts", order.room(self.credits, visits))
         if self.prefetch:
             for turn, layer in enumerate(visits, start=1):
-                self._stage_all(towards(gpu, layer), layer, turn, _every)
+                self._stage_all(towards(gpu, layer), layer, turn, order.every)
             for turn, layer in enumerate(visits, start=1):
-                yield from self._fetch(towards(gpu, layer), layer, turn, _every)
+                yield from self._fetch(towards(gpu, layer), layer, turn, order.every)
 
     def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Run each expert on my own rows as soon as it is here; its credit comes back after that."""
@@ -227,6 +222,10 @@ class DataCentric(Policy):
         """Return the experts in order of use: my own, those of my machine, all others."""
         key = ("order", layer.weights_key)
         return gpu.recall(key, lambda: order.of_use(gpu, layer, plain=self.order == "plain"))
+
+    def unlike(self, machines: int) -> str:
+        """By number, all machines begin with the experts of the first."""
+        return "order: plain asks by number" if self.order == "plain" and machines > 2 else ""
 
     def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """Experts travel."""

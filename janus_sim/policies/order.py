@@ -110,6 +110,17 @@ def within(ranks: Sequence[int], group: Sequence[int]) -> tuple[int, ...]:
     return tuple(rank for rank in ranks if rank in members)
 
 
+def every(rank: int, expert: int) -> int:
+    """Before the gate has run any rank may need any expert.
+
+    Examples
+    --------
+    >>> every(0, 3)
+    1
+    """
+    return 1
+
+
 def room(written: int | Literal["layer"], layers: Sequence[MoELayer]) -> int:
     """Return for how many experts a GPU has room: so many, or the non-local experts of the widest layer.
 

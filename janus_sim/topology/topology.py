@@ -134,6 +134,11 @@ class Topology:
         """How many GPUs there are."""
         return len(self.gpus)
 
+    @property
+    def alive(self) -> int:
+        """How many ranks are simulated, from the first on; see `janus_sim.topology.alike`."""
+        return self.world
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Topology) and self.spec == other.spec
 
