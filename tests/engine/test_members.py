@@ -31,7 +31,12 @@ def test_of_a_ring_the_flows_that_leave_the_first_machine_are_simulated() -> Non
 
 @pytest.mark.parametrize(
     ("source", "target", "sizes"),
-    [([0], [2], [6]), ([0, 2], [2, 3], [6, 6]), ([0, 2], [2, 0], [6, 5]), ([0, 2, 1, 3], [2, 2, 2, 2], [1] * 4)],
+    [
+        ([0], [2], [6]),
+        ([0, 2], [2, 3], [6, 6]),
+        ([0, 2], [2, 0], [6, 5]),
+        ([0, 2, 1, 3], [2, 2, 2, 2], [1] * 4),
+    ],
     ids=["only the first sends", "one sends inside", "other sizes", "all send to one"],
 )  # fmt: skip
 def test_flows_that_differ_from_machine_to_machine_are_refused(
