@@ -166,7 +166,7 @@ def test_a_collective_of_some_machines_is_refused() -> None:
 def test_a_scenario_asks_for_it_and_its_result_says_so() -> None:
     about = {"topology": "a100_4x8", "workload": SMALL, "policy": "expert_centric"}
     whole, one = simulate(Scenario(**about)), simulate(Scenario(**about, alike="machines"))
-    assert one.record.facts["images"] == 4 and whole.record.facts["images"] == 1
+    assert (whole.record.facts["images"], one.record.facts["images"]) == (1, 4)
     assert len(whole.record.spans["rank"]) == 4 * len(one.record.spans["rank"])
     assert set(np.unique(one.record.spans["rank"]).tolist()) == set(range(8))
     assert one.layers.equals(whole.layers)

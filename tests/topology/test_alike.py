@@ -20,7 +20,10 @@ A100 = {"base": "a100", "machines": 4}
         ({"base": "h100"}, ""),
         ({"overrides": [{"links": "m*.nic0.*", "scale": 0.5}]}, ""),
         ({"fabric": {"type": "rails"}}, ""),
-        ({"overrides": [{"links": "m2.nic0.out", "scale": 0.5}]}, "link m2.nic0.out is not what m0.nic0.out is"),
+        (
+            {"overrides": [{"links": "m2.nic0.out", "scale": 0.5}]},
+            "link m2.nic0.out is not what m0.nic0.out is",
+        ),
         ({"overrides": [{"gpus": [9], "speed": 0.5}]}, "GPU 9 is not what GPU 1 is"),
         ({"overrides": [{"links": "m*.nic0.*", "scale": 0.5, "at": "1 ms"}]}, "something changes at 0.001 s"),
         ({"machine": {"host": {"jitter": "1 us"}}}, "ranks start with a jitter of their own"),
@@ -51,7 +54,8 @@ def test_a_route_is_that_of_the_whole_cluster_over_the_links_of_the_first_machin
     routes, found = whole.routes(sources, targets), alike.routes(sources, targets)
     folded = np.where(routes >= 0, routes % len(alike.links), -1)
     hops = found.shape[1]
-    assert (folded[:, :hops] == found).all() and (folded[:, hops:] == -1).all()
+    assert (folded[:, :hops] == found).all()
+    assert (folded[:, hops:] == -1).all()
     one = alike.route(("host", 3), 2)
     assert one == tuple(link % len(alike.links) for link in whole.route(("host", 3), 2))
     assert alike.path_kind(3, 9) == "rdma"
