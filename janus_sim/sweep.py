@@ -165,16 +165,14 @@ def check_experiment(experiment: Experiment) -> Checked:
     Raises
     ------
     InputError
-        With every mistake: a wrong baseline does not hide the others.
+        With every mistake: a wrong baseline or axis does not hide the others.
     """
     try:
         scenarios = experiment.scenarios()
     except InputError as error:
-        if experiment.baseline is None:
-            raise
         mistakes = list(error.mistakes)
         try:
-            check(experiment.change(baseline=None).scenarios())
+            check(experiment.change(baseline=None, vary={}, zip=()).scenarios())
         except InputError as others:
             mistakes += others.mistakes
         raise InputError(list(dict.fromkeys(mistakes))) from error
