@@ -11,7 +11,7 @@ from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Activity, Steps
 from janus_sim.policies import order
 from janus_sim.policies.base import Policy, towards
-from janus_sim.policies.room import on_gpu, on_host
+from janus_sim.policies.room import enough, on_gpu, on_host
 from janus_sim.workload.layer import MoELayer, RoutedLayer
 
 Rows = Callable[[int, int], int]  # of (rank, expert)
@@ -62,8 +62,7 @@ class DataCentric(Policy):
     def __post_init__(self) -> None:
         if self.backward_from == "host" and not (self.hierarchical and self.cache == "host"):
             raise ValueError('backward: "host" needs hierarchical and cache: host; write "keep" or "refetch"')
-        if self.in_flight < 1 or (self.credits != "layer" and self.credits < 1):
-            raise ValueError("credits and in_flight must be at least 1, else nothing is ever pulled")
+        enough(credits=1 if self.credits == "layer" else self.credits, in_flight=self.in_flight)
 
     def beside(self, gpu: Gpu, visits: Sequence[MoELayer]) -> Steps:
         """Make room, also for mates who are asked before they begin; prefetch: nearer visits go first."""
