@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from janus_sim.engine.collective import Collective
-from janus_sim.engine.pairs import Ints, PairFlows, Word
-from janus_sim.engine.reducing import all_reduce_pairs
+from janus_sim.engine.pairs import Ints, Lines, PairFlows, Word
+from janus_sim.engine.reducing import Algorithm, all_reduce_pairs
 from janus_sim.engine.rings import Pairs
 from janus_sim.errors import PolicyError
 
@@ -43,7 +43,9 @@ class AllToAll(Collective):
         moved[np.arange(here), who.here] = False
         sender, target = np.nonzero(moved)
         source, into = who.here[sender], who.image[target]
-        self.flows = PairFlows(self.fabric, self.members, source, target, sizes[source, target], self.kind)
+        self.flows = PairFlows(
+            self.fabric, self.members, source, target, sizes[source, target], self.kind, "all_to_all"
+        )
         self._ends = np.stack([sender, into], axis=1)
         # index of the flow from row to column, or to an image of it; -1 for none
         self._flow = np.full((here, here, who.turns), -1)
@@ -95,12 +97,23 @@ class AllReduce(Collective):
             raise PolicyError(f"{self} takes bytes, 0 or more, not {load}")
         gpus = self.fabric.topology.gpus
         pairs = self._pairs([gpus[member].machine for member in self.members], load)
-        self.flows = PairFlows(self.fabric, self.members, *self.who.sent_here(*pairs), self.kind)
+        here = self.who.sent_here(*pairs)
+        self.flows = PairFlows(self.fabric, self.members, *here, self.kind, self._lines)
         self._group = self.fabric.groups([len(self.flows.sizes)], self._over)
+
+    @property
+    def _algorithm(self) -> Algorithm:
+        return self.fabric.topology.spec.communication.algorithms.all_reduce
+
+    @property
+    def _lines(self) -> Lines:
+        """Whose start times and rates it takes."""
+        algorithm = self._algorithm
+        return algorithm if algorithm in ("ring", "in_switch") else "all_reduce"
 
     def _pairs(self, machines: list[int], load: int) -> Pairs:
         """Return who sends how many bytes to whom, by the indices of members."""
-        return all_reduce_pairs(self.fabric.topology.spec.communication.algorithms.all_reduce, machines, load)
+        return all_reduce_pairs(self._algorithm, machines, load)
 
     def check(self, load: int, rank: int) -> None:
         """Refuse a member that brings another size than those before it."""

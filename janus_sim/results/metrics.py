@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 #: A difference of sums below this share of them is rounding.
 DUST = 1e-12
 
-COMMUNICATION = ("all_to_all", "all_reduce", "transfer")
+COMMUNICATION = ("all_to_all", "all_reduce", "all_gather", "reduce_scatter", "broadcast", "transfer")
 
 
 def covered(group: Ints, begin: Floats, end: Floats, groups: int) -> Floats:
