@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from janus_sim.engine.fabric import Device
 from janus_sim.engine.gpu import Gpu
+from janus_sim.engine.machine import Buffer
 from janus_sim.engine.time import Activity, Steps
 from janus_sim.policies import order
 from janus_sim.policies.base import Policy, towards
+from janus_sim.policies.order import Rows
 from janus_sim.policies.room import enough, on_gpu, on_host
 from janus_sim.workload.layer import MoELayer, RoutedLayer
-
-Rows = Callable[[int, int], int]  # of (rank, expert)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class DataCentric(Policy):
             gpu.peers[rank].buffer("experts", order.room(self.credits, visits))
         if self.prefetch:
             for turn, layer in enumerate(visits, start=1):
-                self._stage_all(towards(gpu, layer), layer, turn, order.every)
+                if gpu.machine.complete(("stage", layer.key), 1):  # the order is one for the machine
+                    self._stage_all(towards(gpu, layer), layer, turn, order.every)
             for turn, layer in enumerate(visits, start=1):
                 yield from self._fetch(towards(gpu, layer), layer, turn, order.every)
 
@@ -81,7 +82,7 @@ class DataCentric(Policy):
             if rows := layer.rows(gpu.rank, expert):
                 yield self._here(gpu, layer, expert)
                 yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}", gap=gpu.gap)
-            gpu.start(self._let_go(gpu, layer, expert))
+            self._let_go(gpu, layer, expert)
 
     def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """The same backwards; the gradient of one expert travels while the next is computed."""
@@ -91,9 +92,7 @@ class DataCentric(Policy):
                 yield self._here(gpu, layer, expert)
                 yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input", gap=gpu.gap)
                 gpu.later(self._gradient(gpu, layer, expert, rows))
-            gpu.start(self._let_go(gpu, layer, expert))
-
-    # --- the intra-node scheduler of a GPU: pulls under credits ---
+            self._let_go(gpu, layer, expert)
 
     def _request(self, gpu: Gpu, layer: RoutedLayer) -> None:
         """Without prefetch: ask for what the gate chose, now."""
@@ -135,13 +134,18 @@ class DataCentric(Policy):
             return gpu.all([])
         return gpu.buffer("experts").arrival(self._key(layer, expert))
 
-    def _let_go(self, gpu: Gpu, layer: RoutedLayer, expert: int) -> Steps:
+    def _let_go(self, gpu: Gpu, layer: RoutedLayer, expert: int) -> None:
         """Give the credit back; of an expert that came for nothing, as soon as it is here."""
         if layer.home_of(expert) != gpu.rank and (self.prefetch or layer.rows(gpu.rank, expert)):
-            yield self._here(gpu, layer, expert)
-            gpu.buffer("experts").release(self._key(layer, expert), keep=self.backward_from == "keep")
+            key, room = self._key(layer, expert), gpu.buffer("experts")
+            if room.arrival(key).done:
+                room.release(key, keep=self.backward_from == "keep")
+            else:
+                gpu.start(self._late(room, key))
 
-    # --- the inter-node scheduler of a machine: each external expert enters once ---
+    def _late(self, room: Buffer, key: Hashable) -> Steps:
+        yield room.arrival(key)
+        room.release(key, keep=self.backward_from == "keep")
 
     def _stage_all(self, gpu: Gpu, layer: MoELayer, priority: int, rows: Rows) -> None:
         """Start to fetch the external experts that I need and that no mate asked for."""
@@ -160,8 +164,6 @@ class DataCentric(Policy):
         yield slots.take()
         yield gpu.copy(home, target, layer.weight_bytes, f"stage expert {expert}", priority=priority)
         slots.give()
-
-    # --- gradients ---
 
     def _gradient(self, gpu: Gpu, layer: RoutedLayer, expert: int, rows: int) -> Steps:
         """Compute the gradient of one expert and send it home; if that is far, once a machine."""
@@ -184,8 +186,6 @@ class DataCentric(Policy):
             yield gpu.copy(meet, home, size, f"{label} home")
         yield gpu.peers[home].compute(layer.add(), f"add {label}")
 
-    # --- who and where ---
-
     def _key(self, layer: MoELayer, expert: int) -> Hashable:
         """Name one fetched expert on a GPU: kept from forward to backward, or fetched in each."""
         if self.backward_from == "keep":
@@ -198,7 +198,7 @@ class DataCentric(Policy):
 
     def _mates(self, gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:
         """Return the GPUs of my machine in the EP group of the layer: those that share what is fetched."""
-        return gpu.recall(("mates", layer.group), lambda: order.within(gpu.machine.ranks, layer.group))
+        return order.within(gpu.machine.ranks, layer.members)
 
     def _holder(self, gpu: Gpu, layer: MoELayer, expert: int) -> int:
         """Return the GPU of the machine on which an external expert lands, or its gradients meet."""
@@ -214,7 +214,7 @@ class DataCentric(Policy):
     def _sharers(self, gpu: Gpu, layer: MoELayer, expert: int, rows: Rows) -> Sequence[int]:
         """Return the GPUs among which one copies this expert from the host and hands it on."""
         if self.pcie_split and self._source(gpu, layer, expert) == gpu.machine.host:
-            return [rank for rank in order.within(gpu.switch, layer.group) if rows(rank, expert)]
+            return [rank for rank in order.within(gpu.switch, layer.members) if rows(rank, expert)]
         return [gpu.rank]
 
     def _order(self, gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:

@@ -86,7 +86,7 @@ def _external(layer: MoELayer, machine: Sequence[int]) -> tuple[int, ...]:
 
 def _landing(layer: MoELayer, rank: int, machine: Sequence[int]) -> int:
     """Return how many external experts land on `rank`, or have their gradients summed there."""
-    mates = order.within(machine, layer.group)
+    mates = order.within(machine, layer.members)
     return sum(mates[expert % len(mates)] == rank for expert in _external(layer, machine))
 
 
