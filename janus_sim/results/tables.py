@@ -186,6 +186,8 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
     for name, (heading, factor, form) in WORDS.items():
         if name in table and not table[name].isna().all():
             shown[heading] = [_number(value, factor, form) for value in table[name]]
+    if "images" in table and (table["images"].fillna(1) > 1).any():
+        shown["alike"] = [_alike(value) for value in table["images"]]
     if "fits" in table:
         shown["fits"] = ["-" if pd.isna(value) else "yes" if value else "NO" for value in table["fits"]]
     if "paradigms" in table and any(table["paradigms"]):
@@ -195,6 +197,11 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
 
 def _word(value: object) -> str:
     return "-" if _key(value) is None else str(value)
+
+
+def _alike(images: float) -> str:
+    """Say that one machine was simulated for several."""
+    return f"1 machine for {images:.0f}" if images > 1 else "-"
 
 
 def _number(value: float, factor: float, form: str) -> str:
