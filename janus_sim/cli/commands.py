@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import janus_sim
-from janus_sim.cli import advise, bench, explain, show, timeline, uncertainty
+from janus_sim.cli import advise, bench, explain, report, show, timeline, uncertainty
 from janus_sim.cli.show import Format
 from janus_sim.errors import JanusSimError
 
@@ -47,6 +47,7 @@ def _options(
 app.command()(advise.advise)
 app.command()(bench.bench)
 app.command()(explain.explain)
+app.command()(report.report)
 app.command()(timeline.timeline)
 app.command()(uncertainty.uncertainty)
 
