@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import janus_sim
 from janus_sim.errors import InputError, JanusSimError, Mistake
-from janus_sim.files import check_folder, digest, replace_folder
+from janus_sim.files import check_folder, digest, replace_folder, write_whole
 from janus_sim.scenario import Experiment, Scenario
+from janus_sim.scenario.written import written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,12 +129,14 @@ def save(
     """Write tables, figures and provenance into a folder, whole or not at all."""
     from janus_sim.results import figures, store
 
-    origin = provenance(experiment, scenarios)
+    origin, texts = provenance(experiment, scenarios), written(experiment, scenarios)
 
     def fill(folder: Path) -> None:
         store.save(results, folder, summary)
         figures.draw(results, summary, folder, experiment.baseline or "")
         (folder / "provenance.json").write_text(origin, encoding="utf-8", newline="\n")
+        for name, text in texts.items():
+            write_whole(folder / "inputs" / name, text.encode())
 
     replace_folder(out, fill)
 

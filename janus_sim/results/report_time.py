@@ -16,8 +16,8 @@ from janus_sim.results.report_charts import GRID, LAYOUT, Chart, escaped
 from janus_sim.results.result import Result
 
 MOST_SPANS = 2500  #: bars of one policy; more are merged with their neighbours
-HEAT_ROW, LANE = 9, 26  #: pixels of a link in the heat map, and of a GPU in the timeline
-GAP = 46  #: pixels between panels
+HEAT_ROW, LANE = 7, 26  #: pixels of a link in the heat map, and of a GPU in the timeline
+GAP = 58  #: pixels between panels
 SCALE = [[0.0, "#FDE725"], [0.25, "#5EC962"], [0.5, "#21918C"], [0.75, "#3B528B"], [1.0, "#440154"]]
 
 
