@@ -33,7 +33,7 @@ def draw(
     Parameters
     ----------
     results
-        In the order of the rows of the summary.
+        In the order of the rows of the summary; those of the last rows may be missing.
     """
     chosen = first_point(results, summary)
     figures = {"step_time": step_time(summary, baseline)}
@@ -61,10 +61,12 @@ def first_point(results: Sequence[Result], summary: pd.DataFrame) -> dict[str, R
     """Return the results at the first point of the grid by policy, of the first few policies."""
     point = [name for name in tables.grid_columns(summary, "") if not name.startswith("policies.")]
     chosen: dict[str, Result] = {}
-    for row, result in enumerate(results):
-        if all(_same(summary[name].iloc[row], summary[name].iloc[0]) for name in point):
-            chosen.setdefault(str(summary["policy"].iloc[row]), result)
-    return dict(list(chosen.items())[:MOST_POLICIES])
+    for row in range(min(len(results), len(summary))):
+        policy = str(summary["policy"].iloc[row])
+        same = all(_same(summary[name].iloc[row], summary[name].iloc[0]) for name in point)
+        if same and policy not in chosen and len(chosen) < MOST_POLICIES:
+            chosen[policy] = results[row]  # read now, and only now
+    return chosen
 
 
 def step_time(summary: pd.DataFrame, baseline: str = "") -> Figure:

@@ -189,7 +189,9 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
     if "fits" in table:
         shown["fits"] = ["-" if pd.isna(value) else "yes" if value else "NO" for value in table["fits"]]
     if "paradigms" in table and any(table["paradigms"]):
-        shown["paradigms"] = [str(value) for value in table["paradigms"]]
+        shown["paradigms"] = [_word(value) for value in table["paradigms"]]
+    if "error" in table:
+        shown["error"] = ["" if pd.isna(value) else str(value).splitlines()[0] for value in table["error"]]
     return pd.DataFrame(shown)
 
 

@@ -1,4 +1,4 @@
-"""A grid in one process: rows in order, speedups over the baseline of the same point, all mistakes first."""
+"""A grid: rows in order, speedups over the baseline of the same point, all mistakes first."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def test_without_a_baseline_there_is_no_speedup(tiny: Path) -> None:
     assert sweep(tiny, ["policies=janus"])["speedup"].isna().all()
 
 
-def test_progress_is_told_before_each_run(tiny: Path) -> None:
+def test_progress_is_told_after_each_run(tiny: Path) -> None:
     told: list[tuple[int, str]] = []
-    sweep(tiny, progress=lambda number, scenario: told.append((number, scenario.name)))
-    assert told == [(0, "expert_centric"), (1, "data_centric"), (2, "janus")]
+    sweep(tiny, progress=lambda done, scenario: told.append((done, scenario.name)))
+    assert told == [(1, "expert_centric"), (2, "data_centric"), (3, "janus")]
 
 
 def test_all_mistakes_of_all_scenarios_are_told_before_anything_runs(tiny: Path) -> None:
