@@ -9,7 +9,8 @@ import numpy as np
 
 from janus_sim.engine.collective import Collective
 from janus_sim.engine.pairs import Ints, PairFlows, Word
-from janus_sim.engine.rings import ring_all_reduce
+from janus_sim.engine.reducing import all_reduce_pairs
+from janus_sim.engine.rings import Pairs
 from janus_sim.errors import PolicyError
 
 
@@ -74,7 +75,7 @@ class AllToAll(Collective):
 
 
 class AllReduce(Collective):
-    """Rings between machines over their members, hierarchical inside; all members start and end together.
+    """A sum by the algorithm that the topology names; all members start and end together.
 
     Parameters
     ----------
@@ -88,8 +89,12 @@ class AllReduce(Collective):
         if load < 0:
             raise PolicyError(f"{self} takes bytes, 0 or more, not {load}")
         machines = [self.computes[member].machine for member in self.members]
-        self.flows = PairFlows(self.fabric, self.members, *ring_all_reduce(machines, load), self.kind)
+        self.flows = PairFlows(self.fabric, self.members, *self._pairs(machines, load), self.kind)
         self._group = self.fabric.groups([len(self.flows.sizes)], self._over)
+
+    def _pairs(self, machines: list[int], load: int) -> Pairs:
+        """Return who sends how many bytes to whom, by the indices of members."""
+        return all_reduce_pairs(self.fabric.topology.spec.communication.algorithms.all_reduce, machines, load)
 
     def check(self, load: int, rank: int) -> None:
         """Refuse a member that brings another size than those before it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,15 @@ from janus_sim.engine.fabric import KINDS, Fabric, Traffic
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
-Word: TypeAlias = Literal["all_to_all", "all_reduce"]
+Word: TypeAlias = Literal["all_to_all", "all_reduce", "all_gather", "reduce_scatter", "broadcast"]
+#: Whose lines of message sizes a collective takes that has none of its own.
+LINES: Final[dict[Word, Literal["all_to_all", "all_reduce"]]] = {
+    "all_to_all": "all_to_all",
+    "all_reduce": "all_reduce",
+    "all_gather": "all_reduce",
+    "reduce_scatter": "all_reduce",
+    "broadcast": "all_reduce",
+}
 
 
 class PairFlows:
@@ -27,7 +35,7 @@ class PairFlows:
         Indices of members.
     sizes : (n,) int64
         Bytes, above 0.
-    word : {"all_to_all", "all_reduce"}
+    word : {"all_to_all", "all_reduce", "all_gather", "reduce_scatter", "broadcast"}
 
     Attributes
     ----------
@@ -90,6 +98,6 @@ class PairFlows:
             source, sizes = self.source[chosen], self.sizes[chosen]
             sent = np.zeros(members)
             np.add.at(sent, source, sizes)
-            start, cap = self.fabric.topology.start(word, KINDS[kind], sent)
+            start, cap = self.fabric.topology.start(LINES[word], KINDS[kind], sent)
             delays[chosen], caps[chosen] = start[source], cap[source] * (sizes / sent[source])
         return delays, caps

@@ -54,10 +54,24 @@ class SmsSpec(Spec):
     all_reduce: NonNegative = 8
 
 
+class AlgorithmsSpec(Spec):
+    """By which algorithm a collective runs; each is written down in `janus_sim.engine`.
+
+    All-reduce: ``hierarchical`` rings; flat rings (``ring``) through all GPUs, as many as a machine has;
+    double binary trees of machines (``tree``); ``in_switch`` (NVLS: the NVLink switch sums inside each
+    machine, rings between them). Broadcast: along rings or down a tree. All-gather and reduce-scatter go
+    along flat rings.
+    """
+
+    all_reduce: Literal["hierarchical", "ring", "tree", "in_switch"] = "hierarchical"
+    broadcast: Literal["ring", "tree"] = "ring"
+
+
 class CommunicationSpec(Spec):
     """How collectives behave; see `janus_sim.topology.place.Communication`."""
 
     sms: SmsSpec = SmsSpec()
+    algorithms: AlgorithmsSpec = AlgorithmsSpec()
     all_reduce_efficiency: Fraction = 0.80
     channels: PositiveFloat = 1.0
     overlap_loss: Annotated[float, Field(ge=0, lt=1)] = 0.0
