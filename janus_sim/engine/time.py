@@ -31,6 +31,8 @@ class Thread(Activity):
 
     def __init__(self, timeline: Timeline, steps: Steps, *name: object) -> None:
         super().__init__(timeline, *name)
+        if not hasattr(steps, "send"):
+            raise PolicyError(f"{self}: got {steps!r} for its steps; a method of a policy has to yield")
         self._send = steps.send
         self.awaits: Activity | None = None
         timeline.threads[self] = None

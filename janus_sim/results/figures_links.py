@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,11 +13,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from janus_sim.record import LinkRecord, StepRecord
-from janus_sim.results.figures_style import OVER, title
+from janus_sim.results.figures_style import OVER, one_step, title
 from janus_sim.results.result import Result
 
 #: Columns of a panel, and at most so many rows of one group of links; below few, its label is one line.
 COLUMNS, MOST_ROWS, FEW = 360, 16, 4
+
+#: Letters of a panel's title in one line.
+TITLE_WIDTH = 38
 
 #: A share below this is drawn as idle.
 IDLE = 0.002
@@ -53,7 +57,8 @@ def draw(results: Mapping[str, Result]) -> Figure:
             heat, aspect="auto", interpolation="nearest", cmap=COLOURS, vmin=0, vmax=1, rasterized=True,
             extent=(0, step.seconds * 1e3, len(heat), 0),
         )  # fmt: skip
-        axes.set_title(f"{name}: {seconds:.1f} ms", loc="left", fontsize=10)
+        words = textwrap.fill(f"{name}: {seconds:.1f} ms", TITLE_WIDTH)
+        axes.set_title(words, loc="left", fontsize=10)
         axes.set_xlim(0, max(ends))
         axes.set_xlabel("ms")
         axes.axvspan(seconds, max(ends), color=OVER, linewidth=0)
@@ -63,7 +68,8 @@ def draw(results: Mapping[str, Result]) -> Figure:
     bar.set_label("share of the link's capacity in use")
     workload = next(iter(results.values())).scenario.get("workload", "")
     whose = f" of {workload}" if workload else ""
-    title(figure, f"Links over one training step{whose}: white is idle", 44 * len(ends))
+    shown_step = one_step(len(next(iter(results.values())).record.steps))
+    title(figure, f"{shown_step}{whose}, link by link: white is idle", 44 * len(ends))
     return figure
 
 

@@ -64,3 +64,14 @@ def title(figure: Figure, words: str, width: int, below: str = "") -> None:
             fontsize=8,
             annotation_clip=False,
         )
+
+
+def one_step(steps: int) -> str:
+    """Say which step a figure shows.
+
+    Examples
+    --------
+    >>> one_step(1), one_step(12)
+    ('One training step', 'The first of 12 training steps')
+    """
+    return "One training step" if steps == 1 else f"The first of {steps} training steps"

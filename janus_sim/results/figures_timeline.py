@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from janus_sim.record import LinkRecord, Record, StepRecord
 from janus_sim.results.figures_links import WORDS, row, way
-from janus_sim.results.figures_style import DARK, DEED_COLOURS, OVER, title
+from janus_sim.results.figures_style import DARK, DEED_COLOURS, OVER, one_step, title
 from janus_sim.results.metrics import Floats, Mask
 from janus_sim.results.result import Result
 
@@ -47,7 +47,8 @@ def draw(results: Mapping[str, Result], machine: int) -> Figure:
     workload = next(iter(results.values())).scenario.get("workload", "")
     whose = f" of {workload}" if workload else ""
     below = "A GPU computes in the upper half of its row and communicates in the lower half."
-    title(figure, f"One training step{whose} on machine {machine}", 80, below)
+    shown = one_step(len(next(iter(results.values())).record.steps))
+    title(figure, f"{shown}{whose} on machine {machine}", 80, below)
     patches = [Patch(color=colour, label=deed) for deed, colour in DEED_COLOURS.items() if deed in seen]
     patches.append(Patch(color=DARK, label="share of the links in use"))
     figure.legend(handles=patches, loc="outside lower left", ncols=4, frameon=False, fontsize=8,

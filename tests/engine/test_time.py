@@ -161,3 +161,10 @@ def test_a_deadlock_leaves_out_threads_that_wait_for_threads() -> None:
     with pytest.raises(DeadlockError) as error:
         timeline.run()
     assert error.value.waiting == ("inner waits for what never comes",)
+
+
+def test_a_method_that_yields_nothing_is_named() -> None:
+    with pytest.raises(
+        PolicyError, match="forward: got None for its steps; a method of a policy has to yield"
+    ):
+        Timeline().start(None, "forward")  # type: ignore[arg-type]

@@ -105,3 +105,19 @@ def test_a_record_without_series_has_no_figure_of_links(results: list[Result], t
     bare = [Result(replace(one.record, links=()), one.scenario) for one in results]
     names = {path.stem for path in figures.draw(bare, tables.summary(bare), tmp_path)}
     assert names == {"step_time", "timeline"}
+
+
+def test_long_names_of_policies_do_not_run_into_the_next_panel(results: list[Result]) -> None:
+    name = "data_centric_without_prefetch_and_with_a_long_name"
+    figure = figures_links.draw({name: results[0], "short": results[1]})
+    lines = figure.axes[0].get_title(loc="left").splitlines()
+    assert "".join(lines).startswith(name)
+    assert max(map(len, lines)) <= figures_links.TITLE_WIDTH
+
+
+def test_of_several_steps_the_first_is_shown_and_called_so(results: list[Result]) -> None:
+    first = results[0].record.steps[0]
+    second = replace(first, step=1, begin=first.end, end=first.end + 1.0)
+    longer = Result(replace(results[0].record, steps=[first, second]), results[0].scenario)
+    for figure in (figures_links.draw({"a": longer}), figures_timeline.draw({"a": longer}, 0)):
+        assert figure.get_suptitle().startswith("The first of 2 training steps of moe_gpt")
