@@ -109,7 +109,7 @@ def _run(
     check_folder(target)
     begin = time.monotonic()
     try:
-        with show.progress(len({scenario.key() for _, scenario in chosen}), quiet) as progress:
+        with show.progress(len(chosen), quiet) as progress:
             swept = sweep(experiment, settings, target, progress, checked.scenarios)
     except KeyboardInterrupt:
         kept = len(list((target / "runs").glob("*.run")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +135,9 @@ def _compute(
 ) -> dict[str, tuple[str, int]]:
     """Run the tasks and keep what comes; return the failures by key."""
     failures: dict[str, tuple[str, int]] = {}
-    known = len(grid.heads)
-    for done, (index, outcome) in enumerate(workers(tasks) if tasks else (), start=1):
+    many = Counter(grid.keys)
+    done = sum(many[key] for key in grid.heads)
+    for index, outcome in workers(tasks) if tasks else ():
         task = tasks[index]
         if outcome.error:
             failures[task.key] = outcome.error, outcome.status
@@ -143,7 +145,8 @@ def _compute(
             grid.store.put(task.key, outcome.data)
             grid.heads[task.key] = read_head(outcome.data).figures
         if progress is not None:
-            progress(known + done, task.scenario)
+            done += many[task.key]
+            progress(done, task.scenario)
     return failures
 
 

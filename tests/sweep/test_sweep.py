@@ -10,14 +10,6 @@ import pytest
 from janus_sim import Experiment, Scenario, open_results, sweep
 from janus_sim.errors import InputError
 from janus_sim.sweep import check, provenance
-from tests.cli.conftest import TINY
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.yaml"
-    path.write_text(TINY)
-    return path
 
 
 def test_each_row_is_compared_with_the_baseline_at_its_own_point(tiny: Path) -> None:
