@@ -6,17 +6,16 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from janus_sim.engine.exchange import AllReduce, AllToAll
-from janus_sim.engine.fabric import Device, Traffic
+from janus_sim.engine.fabric import Device
 from janus_sim.engine.machine import Buffer, Machine, Slots
 from janus_sim.engine.peers import G, Peers
 from janus_sim.engine.place import Place
 from janus_sim.engine.shelf import Shelf
 from janus_sim.engine.time import Activity, All, Steps
+from janus_sim.engine.words import Together
 
 if TYPE_CHECKING:
     from janus_sim.engine.cluster import Cluster
-    from janus_sim.workload.copies import Traffic as Sizes
     from janus_sim.workload.kernel import Kernel
 
 __all__ = ["Gpu", "Peers", "Shelf"]
@@ -24,8 +23,8 @@ __all__ = ["Gpu", "Peers", "Shelf"]
 T = TypeVar("T")
 
 
-class Gpu:
-    """A light view on one GPU, at one place of the step.
+class Gpu(Together):
+    """A light view on one GPU, at one place of the step; its collectives stand in `janus_sim.engine.words`.
 
     Attributes
     ----------
@@ -170,61 +169,6 @@ class Gpu:
     ) -> Activity:
         return self._cluster.fabric.transfer(
             source, target, size, self.place, label, rank=rank, machine=self.machine.index, priority=priority
-        )
-
-    def all_to_all(
-        self, sizes: Sizes, label: str, *, sms: int | None = None, stream: Hashable = ""
-    ) -> Activity:
-        """Exchange rows among `sizes.ranks`; over when my own sends and receives are.
-
-        Parameters
-        ----------
-        sizes : Traffic
-            Bytes from each rank to each; all ranks bring the same.
-        label : str
-        sms : int, optional
-            SMs that the kernel holds, waiting included; those of the topology by default.
-        stream : hashable
-            Exchanges of the same ranks in one lane run in order of first calls; another stream runs beside.
-        """
-        return self._cluster.collective(
-            AllToAll,
-            sizes.bytes,
-            self.place,
-            label,
-            self.rank,
-            sizes.ranks,
-            stream=stream,
-            sms=sms,
-            traffic="expert",
-        )
-
-    def all_reduce(
-        self,
-        members: tuple[int, ...],
-        size: int,
-        label: str,
-        *,
-        traffic: Traffic = "expert",
-        sms: int | None = None,
-        stream: Hashable = "",
-    ) -> Activity:
-        """Sum a buffer of `size` bytes over `members`, who start together and end together.
-
-        Parameters
-        ----------
-        members : tuple of int
-            Ranks, myself among them.
-        size : int
-            Bytes on each member.
-        label : str
-        traffic : {"expert", "dense"}
-            Under which heading links count the bytes.
-        sms, stream
-            See `all_to_all`.
-        """
-        return self._cluster.collective(
-            AllReduce, size, self.place, label, self.rank, members, stream=stream, sms=sms, traffic=traffic
         )
 
     # --- room and order ---

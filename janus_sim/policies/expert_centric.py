@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from janus_sim.engine.gpu import Gpu
+from janus_sim.engine.hops import AllToAllPath
 from janus_sim.engine.time import Activity, Steps
 from janus_sim.policies.base import Policy
 from janus_sim.workload.layer import MoELayer, RoutedLayer
@@ -20,28 +21,36 @@ class ExpertCentric(Policy):
 
     Sources: GShard (Lepikhin et al., 2020), DeepSpeed-MoE (Rajbhandari et al., 2022), Tutel (Hwang et al.,
     2023).
+
+    Parameters
+    ----------
+    path : {"flat", "1dh", "2dh"}
+        How the tokens travel: from GPU to GPU; through one GPU of each machine; or between machines only from
+        GPU to GPU of one index, with fewer and larger messages (`janus_sim.engine.hops`).
     """
+
+    path: AllToAllPath = "flat"
 
     def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Dispatch, experts, combine."""
         if not layer.padded:  # the counts must be read back
             yield gpu.sync()
-        yield gpu.all_to_all(layer.dispatch, "dispatch")
+        yield from gpu.exchange(layer.dispatch, "dispatch", self.path)
         for expert, rows in layer.mine(gpu.rank):
             useful = layer.kept(expert) / rows
             yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}", useful=useful)
-        yield gpu.all_to_all(layer.combine, "combine")
+        yield from gpu.exchange(layer.combine, "combine", self.path)
 
     def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Both All-to-Alls the other way, the experts' gradients in between."""
-        yield gpu.all_to_all(layer.combine.T, "combine backward")
+        yield from gpu.exchange(layer.combine.T, "combine backward", self.path)
         weights: list[Activity] = []
         for expert, rows in layer.mine(gpu.rank):
             useful = layer.kept(expert) / rows
             yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input", useful=useful)
             weights.append(gpu.later(self._weights(gpu, layer, expert, rows, useful)))
         yield gpu.all(weights)
-        yield gpu.all_to_all(layer.dispatch.T, "dispatch backward")
+        yield from gpu.exchange(layer.dispatch.T, "dispatch backward", self.path)
 
     def _weights(self, gpu: Gpu, layer: RoutedLayer, expert: int, rows: int, useful: float) -> Steps:
         yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {expert} weights", useful=useful)

@@ -69,3 +69,12 @@ def test_one_chunk_changes_nothing() -> None:
 def test_chunks_below_one_are_refused() -> None:
     with pytest.raises(ValueError, match="write 1 or more"):
         Pipelined(inner=ExpertCentric(), chunks=0)
+
+
+@pytest.mark.parametrize("path", ["1dh", "2dh"])
+def test_tokens_may_travel_by_hops_and_cross_machines_once(path: str) -> None:
+    """The same rows leave each machine, by fewer messages; what stays inside passes NVLink more often."""
+    flat, hops = run(ExpertCentric()), run(ExpertCentric(path=path))  # type: ignore[arg-type]
+    assert hops.spans["far_bytes"].sum() == flat.spans["far_bytes"].sum()
+    assert hops.spans["bytes"].sum() > flat.spans["bytes"].sum()
+    assert hops.spans["flops"].sum() == flat.spans["flops"].sum()
