@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import janus_sim
-from janus_sim.cli import advise, bench, explain, run, show, timeline, uncertainty
+from janus_sim.cli import advise, bench, check, explain, run, show, timeline, uncertainty
 from janus_sim.cli.show import Format
 from janus_sim.errors import JanusSimError
 
@@ -42,6 +42,7 @@ def _options(
 
 app.command()(advise.advise)
 app.command()(bench.bench)
+app.command()(check.check)
 app.command()(explain.explain)
 app.command()(timeline.timeline)
 app.command()(uncertainty.uncertainty)

@@ -22,6 +22,7 @@ ASIDE = (
     "cli",
     "presets",
     "ranges.py",
+    "regression",
     "sweep",
     "testing",
     "uncertainty.py",
