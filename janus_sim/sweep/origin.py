@@ -18,6 +18,7 @@ from janus_sim.scenario import Experiment, Scenario
 ASIDE = (
     "__main__.py",
     "advise",
+    "authoring",
     "bench.py",
     "cli",
     "presets",
