@@ -33,6 +33,7 @@ policies:                         # see janus-sim policies, with their knobs
 #   workload.seq_length: [256, 128]
 
 seed: 0
+# seeds: 10                       # each run under ten seeds; tables show means and 95 % intervals
 # steps: 4                        # training steps of each run
 """
 
@@ -73,7 +74,7 @@ class {cls}(Policy):
         for expert, rows in layer.mine(gpu.rank):
             useful = layer.kept(expert) / rows
             yield gpu.compute(layer.input_gradient(expert, rows), f"expert {{expert}} input", useful=useful)
-            yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {{expert}} weights", useful=useful)
+            yield gpu.compute(layer.weight_gradient(expert, rows), f"weights {{expert}}", useful=useful)
         yield gpu.all_to_all(layer.dispatch.T, "gradient combine")
 '''
 

@@ -1,4 +1,4 @@
-"""JSON schemas of the YAML kinds, from the specifications that read them: editors complete and check by them."""
+"""JSON schemas of the YAML kinds, from the specifications that read them, for editors."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def _run(
         )
         print(f"interrupted; {words}", file=sys.stderr)
         return INTERRUPTED
-    show.summary(swept.table, form, quiet)
+    show.summary(swept.table, form, quiet, swept.means)
     _tell(swept, time.monotonic() - begin, target, quiet)
     return swept.status
 

@@ -65,13 +65,14 @@ def progress(total: int, quiet: bool) -> Iterator[Progress | None]:
             yield lambda done, scenario: bar.update(task, completed=done, description=escape(scenario.name))
 
 
-def summary(table: pd.DataFrame, form: Format, quiet: bool) -> None:
-    """Print the rows as JSON, or the table in words and the bars."""
+def summary(table: pd.DataFrame, form: Format, quiet: bool, means: pd.DataFrame | None = None) -> None:
+    """Print the rows as JSON, or in words with bars: the table, or with seeds the means over them."""
     from janus_sim.results import tables
 
     if form is Format.json:
         print(json.dumps(tables.json_rows(table), indent=1, allow_nan=False))
     elif not quiet:
+        table = table if means is None else means
         words = tables.text(table)
         grid(list(words.columns), words.to_numpy().tolist())
         bars(table)

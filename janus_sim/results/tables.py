@@ -186,6 +186,9 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
     for name, (heading, factor, form) in WORDS.items():
         if name in table and not table[name].isna().all():
             shown[heading] = [_number(value, factor, form) for value in table[name]]
+            if name == "speedup" and "speedup_low" in table:
+                ends = zip(table["speedup_low"], table["speedup_high"], strict=True)
+                shown["95 %"] = [f"{_number(low, 1, form)} to {_number(high, 1, form)}" for low, high in ends]
     if "fits" in table:
         shown["fits"] = ["-" if pd.isna(value) else "yes" if value else "NO" for value in table["fits"]]
     if "paradigms" in table and any(table["paradigms"]):

@@ -42,6 +42,8 @@ class Experiment(Spec):
     zip : mapping, or a tuple of mappings
         Paths whose values move together: one more axis each.
     seed : int
+    seeds : int, optional
+        Run each scenario under so many seeds, from ``seed`` on, the same for all policies.
     steps : int, optional
     uncertainty : mapping
         From a dotted path to the range that its value may have; see `janus_sim.uncertainty`.
@@ -69,6 +71,7 @@ class Experiment(Spec):
     vary: dict[str, Any] = Field(default_factory=dict)
     zip: Any = ()
     seed: NonNegative = 0
+    seeds: Positive | None = None
     steps: Positive | None = None
     uncertainty: dict[str, Any] = Field(default_factory=dict)
     folders: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)
@@ -152,6 +155,10 @@ class Experiment(Spec):
                 )
             seen |= dict.fromkeys(group)
             axes.append(dict(group))
+        if self.seeds is not None and "seed" in seen:
+            mistakes.append(Mistake(self.where("seeds"), "stands beside an axis of seeds; write one of them"))
+        elif self.seeds is not None:
+            axes.append({"seed": tuple(range(self.seed, self.seed + self.seeds))})
         if mistakes:
             raise InputError(mistakes)
         return tuple(axes)

@@ -68,6 +68,8 @@ class Swept:
     ----------
     table : DataFrame
         One row a scenario; a failed one has its words in ``error`` and no figures.
+    means : DataFrame, optional
+        With ``seeds``: one row for all seeds of a scenario, with intervals; see `results.seeds`.
     failures : mapping
         From the name of a scenario to its error and exit status.
     known, computed, outdated : int
@@ -75,6 +77,7 @@ class Swept:
     """
 
     table: pd.DataFrame
+    means: pd.DataFrame | None
     failures: dict[str, tuple[str, int]]
     known: int
     computed: int
@@ -119,15 +122,18 @@ def run(
     try:
         failures = _compute(grid, tasks, workers, progress)
         table = _table(grid, failures, experiment.baseline)
+        means = _means(table, experiment)
         if folder is not None:
-            _finish(folder, experiment, grid, failures, table, settings)
+            _finish(folder, experiment, grid, failures, table, means, settings)
     except BaseException:
         if folder is not None:
             folder.leave()
         raise
     names = dict(zip(reversed(grid.keys), (one.name for one in reversed(grid.scenarios)), strict=True))
     told = {names[key]: failure for key, failure in failures.items()}
-    return Swept(table, told, len(grid.wanted()) - len(tasks), len(tasks) - len(failures), grid.outdated)
+    return Swept(
+        table, means, told, len(grid.wanted()) - len(tasks), len(tasks) - len(failures), grid.outdated
+    )
 
 
 def _compute(
@@ -162,12 +168,20 @@ def _table(grid: Grid, failures: Mapping[str, tuple[str, int]], baseline: str | 
     return table
 
 
+def _means(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame | None:
+    from janus_sim.results import seeds
+
+    if experiment.seeds is None or "step_time_s" not in table:
+        return None
+    return seeds.means(table, experiment.baseline)
+
+
 def _finish(
     folder: Folder, experiment: Experiment, grid: Grid, failures: Mapping[str, tuple[str, int]],
-    table: pd.DataFrame, settings: Settings,
+    table: pd.DataFrame, means: pd.DataFrame | None, settings: Settings,
 ) -> None:  # fmt: skip
     """Write the tables, the figures and what they come from."""
-    from janus_sim.results import export, figures
+    from janus_sim.results import export, figures, store
 
     entries = list(grid.entries(failures))
     kept = [one for one in entries if "error" not in one and one["place"] < settings.details]
@@ -178,7 +192,9 @@ def _finish(
         good = table[table["error"].isna()] if "error" in table else table
         if settings.figures and len(good):
             detailed = Detailed(folder, kept)
-            figures.draw(detailed, good.reset_index(drop=True), new, experiment.baseline or "")
+            figures.draw(detailed, good.reset_index(drop=True), new, experiment.baseline or "", means)
+        if means is not None:
+            store.write_csv(means, new / "seeds.csv")
         (new / MARK).write_text(origin, encoding="utf-8", newline="\n")
 
     folder.finish(fill, grid.keys)
