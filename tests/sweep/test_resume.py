@@ -20,7 +20,7 @@ from janus_sim.sweep import sweeping
 from janus_sim.sweep.sweeping import Settings, Swept
 
 COMMAND = Path(sys.executable).parent / "janus-sim"
-#: How often a sweep is killed here; the issue's twenty times were run once, see `docs/sweeps.md`.
+#: How often a sweep is killed here; set JANUS_SIM_KILLS=20 for the whole story.
 KILLS = int(os.environ.get("JANUS_SIM_KILLS", "3"))
 
 Files = Callable[[Path], dict[str, bytes]]
