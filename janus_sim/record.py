@@ -209,6 +209,7 @@ class Facts(TypedDict, total=False):
     """What the metrics need to know of the run besides its spans."""
 
     world: int  #: number of GPUs
+    images: int  #: machines for which each of those in spans, links and memory stands (`alike: machines`)
     machine_of: Sequence[int]  #: (world,) the machine of each rank
     tokens_per_rank: float  #: tokens of one rank in one step, all micro-batches
     model_flops: float  #: FLOPs of the model in one step, all ranks: causal half, no recomputation

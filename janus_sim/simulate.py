@@ -11,6 +11,7 @@ from janus_sim.schedules.base import Schedule
 from janus_sim.schedules.sequential import Sequential
 from janus_sim.step import Training
 from janus_sim.step.account import record_of
+from janus_sim.step.alike import folded
 
 if TYPE_CHECKING:
     from janus_sim.results.result import Result
@@ -49,14 +50,12 @@ def simulate(scenario: Scenario) -> Result:
     from janus_sim.results.result import Result
 
     topology = scenario.build_topology()
-    workload = scenario.build_workload(len(topology.gpus))
+    workload, policy = scenario.build_workload(len(topology.gpus)), scenario.build_policy()
+    if scenario.alike:
+        steps = scenario.steps or workload.steps
+        topology = folded(topology, workload, policy, steps, scenario.where("alike"))
     record = run(
-        topology,
-        workload,
-        scenario.build_policy(),
-        scenario.build_schedule(),
-        steps=scenario.steps,
-        seed=scenario.seed,
+        topology, workload, policy, scenario.build_schedule(), steps=scenario.steps, seed=scenario.seed
     )
     return Result(record, scenario.described())
 
@@ -70,6 +69,7 @@ def run(
     Parameters
     ----------
     topology : Topology
+        Of which one machine is simulated if `folded` folded it.
     workload : Workload
         Laid out on the ranks of the topology.
     policy : Policy

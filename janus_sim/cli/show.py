@@ -94,12 +94,24 @@ def bars(table: pd.DataFrame) -> None:
     scale = BAR / max(float(table["step_time_s"].max()), 1e-12)
     screen.print("\n" + "  ".join(f"{PARTS[name][0] * 3} {name}" for name in names), highlight=False)
     for label, row in zip(labels, seconds, strict=True):
-        line = Text(f"{label[:margin]:<{margin}}  ")
+        line = Text(f"{shortened(label, margin):<{margin}}  ")
         at = 0.0
         for name, part in zip(names, row, strict=True):
             start, at = at, at + max(float(part), 0.0) * scale
             line.append(PARTS[name][0] * (round(at) - round(start)), style=PARTS[name][1])
         screen.print(line, soft_wrap=True)
+
+
+def shortened(label: str, width: int) -> str:
+    """Leave out the middle of a label: its end tells the points of a grid apart.
+
+    Examples
+    --------
+    >>> shortened("janus workload=moe_bert micro_batch_size=512", 30)
+    'janus work..cro_batch_size=512'
+    """
+    head = width // 3
+    return label if len(label) <= width else f"{label[:head]}..{label[head + 2 - width :]}"
 
 
 def dry_run(checked: Checked, form: Format) -> None:

@@ -43,9 +43,15 @@ class Cluster:
         What moves on them.
     computes : list of ComputeStream
         By rank.
+    alive, images : int
+        So many ranks are simulated, from the first on, and each stands for so many: one, unless the machines
+        are alike (`janus_sim.topology.Alike`).
     machines : list of Machine
+        Those that are simulated.
     machine_of, host, mates : list
         By rank: its machine, the settings of its host, the ranks under its PCIe switch.
+    domain : int
+        GPUs of the smallest machine.
 
     Examples
     --------
@@ -61,10 +67,14 @@ class Cluster:
         self.flows = Flows(topology.capacity, bins=bins)
         self.timeline = Timeline(self.flows)
         self.fabric = Fabric(topology, self.timeline, self.flows, self.log)
-        self.machines = [Machine(self.timeline, place.index, place.ranks) for place in topology.machines]
-        self.machine_of = [self.machines[gpu.machine] for gpu in topology.gpus]
-        self.host = [topology.machines[gpu.machine].host for gpu in topology.gpus]
-        self.mates = [topology.machines[gpu.machine].switches[gpu.switch] for gpu in topology.gpus]
+        self.alive, self.images = topology.alive, topology.world // topology.alive
+        gpus = topology.gpus[: self.alive]
+        places = topology.machines[: gpus[-1].machine + 1]
+        self.machines = [Machine(self.timeline, place.index, place.ranks) for place in places]
+        self.machine_of = [self.machines[gpu.machine] for gpu in gpus]
+        self.domain = min(len(place.ranks) for place in topology.machines)
+        self.host = [topology.machines[gpu.machine].host for gpu in gpus]
+        self.mates = [topology.machines[gpu.machine].switches[gpu.switch] for gpu in gpus]
         self.computes = self._compute_streams(slowdown)
         self._buffers: dict[tuple[int, Hashable], Buffer] = {}
         self._streams: dict[Hashable, CommunicationStream] = {}
@@ -74,7 +84,7 @@ class Cluster:
     def _compute_streams(self, slowdown: float) -> list[ComputeStream]:
         clocks: dict[Hashable, KernelClock] = {}
         streams = []
-        for gpu, host in zip(self.topology.gpus, self.host, strict=True):
+        for gpu, host in zip(self.topology.gpus[: self.alive], self.host, strict=True):
             key = (gpu.kind.name, host.launch)
             if key not in clocks:
                 clocks[key] = KernelClock(gpu.kind, host.launch, slowdown)

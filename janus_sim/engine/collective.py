@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from janus_sim.engine.fabric import Fabric, Traffic
+from janus_sim.engine.members import Members
 from janus_sim.engine.time import Activity
 from janus_sim.errors import PolicyError
 
@@ -70,7 +71,7 @@ class Collective(ABC):
         What it moves.
     fabric : Fabric
     computes : list of ComputeStream
-        Of all ranks.
+        Of all ranks that are simulated.
     place, label
         Where and what for.
     members : tuple of int
@@ -99,6 +100,7 @@ class Collective(ABC):
     ) -> None:
         self.load, self.fabric, self.computes, self.timeline = load, fabric, computes, fabric.timeline
         self.place, self.label, self.members, self.sms, self.traffic = place, label, members, sms, traffic
+        self.who = Members(members, fabric.topology.alive)
         self.calls: dict[int, _Call] = {}
         self.joined: dict[int, tuple[float, int]] = {}  # rank -> (when, why)
         self.left = 0
@@ -130,7 +132,7 @@ class Collective(ABC):
         )  # fmt: skip
         compute.take(-self.sms)
         self.left += 1
-        if self._moving and self.left == len(self.members):
+        if self._moving and self.left == len(self.who.ranks_here):
             self.fabric.open(self.flows.routes, -1)
         self.stream.leave(rank, span)
         self.calls[rank].finish(span)
@@ -138,7 +140,7 @@ class Collective(ABC):
     @property
     def state(self) -> str:
         """Who has not joined."""
-        missing = [rank for rank in self.members if rank not in self.joined]
+        missing = [rank for rank in self.who.ranks_here if rank not in self.joined]
         return f"not joined by {_ranks(missing)}" if missing else "which is under way"
 
     def __str__(self) -> str:

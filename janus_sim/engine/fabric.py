@@ -75,7 +75,7 @@ class Fabric:
         """(links,) bytes that each link was given to carry, exact integers, by kind of traffic."""
         carried = {kind: moved.copy() for kind, moved in self._carried.items()}
         for path in self._paths.values():
-            carried["expert"][path.route] += path.moved
+            np.add.at(carried["expert"], path.route, path.moved)
         return carried
 
     def path(self, source: Device, target: Device, size: int) -> Path:

@@ -77,7 +77,7 @@ class Gpu(Together):
 
     def machine_of(self, rank: int) -> int:
         """Return the machine in which another GPU stands."""
-        return self._cluster.machine_of[rank].index
+        return self._cluster.topology.gpus[rank].machine
 
     def nic_of(self, rank: int) -> int:
         """Return the index, in its machine, of the NIC that a GPU uses."""
@@ -86,12 +86,12 @@ class Gpu(Together):
     @property
     def machines(self) -> int:
         """How many machines the cluster has."""
-        return len(self._cluster.machines)
+        return len(self._cluster.topology.machines)
 
     @property
     def domain(self) -> int:
         """GPUs of the smallest machine: the ranks that can share what was fetched once."""
-        return min(len(machine.ranks) for machine in self._cluster.machines)
+        return self._cluster.domain
 
     @property
     def peers(self) -> Peers[Self]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,7 @@ from janus_sim.engine.fabric import KINDS, Fabric, Traffic
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Word: TypeAlias = Literal["all_to_all", "all_reduce", "all_gather", "reduce_scatter", "broadcast"]
-#: Whose lines of message sizes a collective takes that has none of its own.
-LINES: Final[dict[Word, Literal["all_to_all", "all_reduce"]]] = {
-    "all_to_all": "all_to_all",
-    "all_reduce": "all_reduce",
-    "all_gather": "all_reduce",
-    "reduce_scatter": "all_reduce",
-    "broadcast": "all_reduce",
-}
+Lines: TypeAlias = Literal["all_to_all", "all_reduce", "ring", "in_switch"]
 
 
 class PairFlows:
@@ -36,6 +29,8 @@ class PairFlows:
     sizes : (n,) int64
         Bytes, above 0.
     word : {"all_to_all", "all_reduce", "all_gather", "reduce_scatter", "broadcast"}
+    lines : {"all_to_all", "all_reduce", "ring", "in_switch"}
+        Whose start times and rates by message size these are.
 
     Attributes
     ----------
@@ -49,14 +44,21 @@ class PairFlows:
     """
 
     def __init__(
-        self, fabric: Fabric, members: Sequence[int], source: Ints, target: Ints, sizes: Ints, word: Word
+        self,
+        fabric: Fabric,
+        members: Sequence[int],
+        source: Ints,
+        target: Ints,
+        sizes: Ints,
+        word: Word,
+        lines: Lines,
     ) -> None:
         self.fabric, self.source, self.sizes = fabric, source, sizes
         ranks = np.array(members, dtype=np.int64)
         self.routes = fabric.topology.routes(ranks[source], ranks[target])
         far = sizes * fabric.far(self.routes)
         self.sent, self.far = self._per_member(sizes, len(ranks)), self._per_member(far, len(ranks))
-        self.delays, self.caps = self._message_size(word, len(ranks))
+        self.delays, self.caps = self._message_size(lines, len(ranks))
         talk, beside = fabric.topology.communication, self._flows_beside()
         self.weights = talk.channels / beside
         if word == "all_reduce":  # between machines a ring does not reach what its links carry at best
@@ -89,7 +91,7 @@ class PairFlows:
         beside: Floats = crowd[self.routes].max(axis=1, initial=1).astype(np.float64)
         return beside
 
-    def _message_size(self, word: Word, members: int) -> tuple[Floats, Floats]:
+    def _message_size(self, lines: Lines, members: int) -> tuple[Floats, Floats]:
         """Return start times and rate caps, by what each source sends over each kind of path."""
         delays, caps = np.zeros(len(self.sizes)), np.full(len(self.sizes), np.inf)
         kinds = self.fabric.kinds(self.routes)
@@ -98,6 +100,6 @@ class PairFlows:
             source, sizes = self.source[chosen], self.sizes[chosen]
             sent = np.zeros(members)
             np.add.at(sent, source, sizes)
-            start, cap = self.fabric.topology.start(LINES[word], KINDS[kind], sent)
+            start, cap = self.fabric.topology.start(lines, KINDS[kind], sent)
             delays[chosen], caps[chosen] = start[source], cap[source] * (sizes / sent[source])
         return delays, caps

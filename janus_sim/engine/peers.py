@@ -11,7 +11,7 @@ G = TypeVar("G", bound="Gpu")
 
 
 class Peers(Generic[G]):
-    """`gpu.peers[rank]`: the views of other GPUs at the same place."""
+    """`gpu.peers[rank]`: the views of other GPUs at the same place, or of those whose images they are."""
 
     __slots__ = ("_gpu",)
 
@@ -19,5 +19,6 @@ class Peers(Generic[G]):
         self._gpu = gpu
 
     def __getitem__(self, rank: int) -> G:
-        gpu = self._gpu
-        return type(gpu)(gpu._cluster, rank, gpu.place, gpu._shelf)
+        gpu, cluster = self._gpu, self._gpu._cluster
+        image = rank % cluster.alive if cluster.images > 1 else rank
+        return type(gpu)(cluster, image, gpu.place, gpu._shelf)

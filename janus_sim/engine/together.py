@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from janus_sim.engine.exchange import AllReduce
-from janus_sim.engine.pairs import Word
+from janus_sim.engine.pairs import Lines, Word
 from janus_sim.engine.rings import Pairs, ring_all_gather, ring_broadcast
 from janus_sim.engine.trees import tree_broadcast
 
@@ -14,6 +14,7 @@ class AllGather(AllReduce):
     """Give all members the parts of all: `load` bytes in all, along rings."""
 
     kind: ClassVar[Word] = "all_gather"
+    _lines: ClassVar[Lines] = "ring"
 
     def _pairs(self, machines: list[int], load: int) -> Pairs:
         return ring_all_gather(machines, load)
@@ -29,6 +30,7 @@ class Broadcast(AllReduce):
     """Give all members the `load` bytes of the first of them, along rings or down a tree."""
 
     kind: ClassVar[Word] = "broadcast"
+    _lines: ClassVar[Lines] = "ring"
 
     def _pairs(self, machines: list[int], load: int) -> Pairs:
         if self.fabric.topology.spec.communication.algorithms.broadcast == "tree":

@@ -210,6 +210,7 @@ def _message(problem: Mapping[str, Any], owners: Sequence[type[Spec]]) -> str:
         options = [word.strip('"') for word in words.replace(" or ", ", ").split(", ")]
         return f"{shown} is not known; write {words}{nearest(str(found), options)}"
     said = str(problem["msg"]).removeprefix("Input should be ")
+    said = re.sub(r"a valid dictionary( or instance of \w+)?", "a mapping", said)
     said = f"a number {said}" if said.startswith(("greater", "less")) else said
     return f"is empty; write {said}" if found is None else f"{shown} is wrong; write {said}"
 

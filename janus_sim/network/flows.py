@@ -111,6 +111,7 @@ class Flows:
             "emptied": np.zeros(16, np.int64),
             "ends": np.zeros(0),
         }
+        self._quiet = -np.inf  # nothing starts or ends before
         self._pack()
 
     def _pack(self) -> None:
@@ -208,6 +209,8 @@ class Flows:
         size, start, rate_cap, weight, priority, group_a, group_b
             As in `add`, for one flow.
         """
+        if start < self._quiet:
+            self._quiet = start
         state = self._state
         name = core.add_one(*state, route, size, start, rate_cap, weight, priority, group_a, group_b)
         while name == at.GROW:
@@ -277,6 +280,7 @@ class Flows:
         if mistakes:
             raise InputError(mistakes)
         first, count = int(self._head[at.NEXT_ID]), len(told[1])
+        self._quiet = min(self._quiet, float(told[2].min(initial=np.inf)))
         self._grow(told[0].shape[1], count)
         code, done = core.add_many(*self._state, 0, *told)
         while code == at.GROW:
@@ -302,12 +306,17 @@ class Flows:
         """
         if not until >= self._clock[at.NOW]:
             raise InputError(Mistake("network", f"cannot run to {until!r} s: it is already {self.now!r} s"))
-        code, now, _, count = core.run(*self._state, until)
+        if until + at.ROUNDING * abs(until) < self._quiet:  # nothing happens before: only the time goes on
+            self._clock[at.NOW] = until
+            return until, _NONE
+        code, now, following, count = core.run(*self._state, until)
         while code == at.GROW:
             self._grow(1)
-            code, now, _, count = core.run(*self._state, until)
+            code, now, following, count = core.run(*self._state, until)
         if not count:
+            self._quiet = following
             return now, _NONE
+        self._quiet = -np.inf
         self._head[at.EMPTIED] = 0
         ended = self._emptied[:count].copy()
         ended.sort()
@@ -327,6 +336,7 @@ class Flows:
             raise InputError(
                 Mistake(f"link {link}", f"cannot have capacity {value!r}; give bytes per second of a link")
             )
+        self._quiet = -np.inf
         core.change(link, value, *(self._arrays[name] for name in ("head", "lane", "share", "link", "work")))
 
     def _read(self) -> tuple[Floats, Floats]:

@@ -97,6 +97,14 @@ class Policy(ABC):
             size = layer.gradient_bytes * len(layer.experts_of(gpu.rank))
             yield gpu.all_reduce(replicas, size, "expert gradients")
 
+    def unlike(self, machines: int) -> str:
+        """Say why machines do different things though they are alike; "" if they do not (`alike: machines`).
+
+        A policy that looks at the number of a rank or a machine, and not only at where it stands in its
+        group, says so here: it cannot be seen from outside. `machines`: those of a group.
+        """
+        return ""
+
     def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """Return whether the rows of the layer stay where they are and its experts travel."""
         return False

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from janus_sim.engine.fabric import Device
 from janus_sim.engine.gpu import Gpu
+from janus_sim.engine.machine import Buffer
 from janus_sim.engine.time import Activity, Steps
 from janus_sim.policies import order
 from janus_sim.policies.base import Policy, towards
-from janus_sim.policies.room import on_gpu, on_host
+from janus_sim.policies.order import Rows
+from janus_sim.policies.room import enough, on_gpu, on_host
 from janus_sim.workload.layer import MoELayer, RoutedLayer
-
-Rows = Callable[[int, int], int]  # of (rank, expert)
-
-
-def _every(rank: int, expert: int) -> int:
-    """Before the gate has run any rank may need any expert."""
-    return 1
 
 
 @dataclass(frozen=True)
@@ -67,8 +62,7 @@ class DataCentric(Policy):
     def __post_init__(self) -> None:
         if self.backward_from == "host" and not (self.hierarchical and self.cache == "host"):
             raise ValueError('backward: "host" needs hierarchical and cache: host; write "keep" or "refetch"')
-        if self.in_flight < 1 or (self.credits != "layer" and self.credits < 1):
-            raise ValueError("credits and in_flight must be at least 1, else nothing is ever pulled")
+        enough(credits=1 if self.credits == "layer" else self.credits, in_flight=self.in_flight)
 
     def beside(self, gpu: Gpu, visits: Sequence[MoELayer]) -> Steps:
         """Make room, also for mates who are asked before they begin; prefetch: nearer visits go first."""
@@ -76,9 +70,10 @@ class DataCentric(Policy):
             gpu.peers[rank].buffer("experts", order.room(self.credits, visits))
         if self.prefetch:
             for turn, layer in enumerate(visits, start=1):
-                self._stage_all(towards(gpu, layer), layer, turn, _every)
+                if gpu.machine.complete(("stage", layer.key), 1):  # the order is one for the machine
+                    self._stage_all(towards(gpu, layer), layer, turn, order.every)
             for turn, layer in enumerate(visits, start=1):
-                yield from self._fetch(towards(gpu, layer), layer, turn, _every)
+                yield from self._fetch(towards(gpu, layer), layer, turn, order.every)
 
     def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Run each expert on my own rows as soon as it is here; its credit comes back after that."""
@@ -87,7 +82,7 @@ class DataCentric(Policy):
             if rows := layer.rows(gpu.rank, expert):
                 yield self._here(gpu, layer, expert)
                 yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}", gap=gpu.gap)
-            gpu.start(self._let_go(gpu, layer, expert))
+            self._let_go(gpu, layer, expert)
 
     def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """The same backwards; the gradient of one expert travels while the next is computed."""
@@ -97,9 +92,7 @@ class DataCentric(Policy):
                 yield self._here(gpu, layer, expert)
                 yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input", gap=gpu.gap)
                 gpu.later(self._gradient(gpu, layer, expert, rows))
-            gpu.start(self._let_go(gpu, layer, expert))
-
-    # --- the intra-node scheduler of a GPU: pulls under credits ---
+            self._let_go(gpu, layer, expert)
 
     def _request(self, gpu: Gpu, layer: RoutedLayer) -> None:
         """Without prefetch: ask for what the gate chose, now."""
@@ -141,13 +134,18 @@ class DataCentric(Policy):
             return gpu.all([])
         return gpu.buffer("experts").arrival(self._key(layer, expert))
 
-    def _let_go(self, gpu: Gpu, layer: RoutedLayer, expert: int) -> Steps:
+    def _let_go(self, gpu: Gpu, layer: RoutedLayer, expert: int) -> None:
         """Give the credit back; of an expert that came for nothing, as soon as it is here."""
         if layer.home_of(expert) != gpu.rank and (self.prefetch or layer.rows(gpu.rank, expert)):
-            yield self._here(gpu, layer, expert)
-            gpu.buffer("experts").release(self._key(layer, expert), keep=self.backward_from == "keep")
+            key, room = self._key(layer, expert), gpu.buffer("experts")
+            if room.arrival(key).done:
+                room.release(key, keep=self.backward_from == "keep")
+            else:
+                gpu.start(self._late(room, key))
 
-    # --- the inter-node scheduler of a machine: each external expert enters once ---
+    def _late(self, room: Buffer, key: Hashable) -> Steps:
+        yield room.arrival(key)
+        room.release(key, keep=self.backward_from == "keep")
 
     def _stage_all(self, gpu: Gpu, layer: MoELayer, priority: int, rows: Rows) -> None:
         """Start to fetch the external experts that I need and that no mate asked for."""
@@ -166,8 +164,6 @@ class DataCentric(Policy):
         yield slots.take()
         yield gpu.copy(home, target, layer.weight_bytes, f"stage expert {expert}", priority=priority)
         slots.give()
-
-    # --- gradients ---
 
     def _gradient(self, gpu: Gpu, layer: RoutedLayer, expert: int, rows: int) -> Steps:
         """Compute the gradient of one expert and send it home; if that is far, once a machine."""
@@ -190,8 +186,6 @@ class DataCentric(Policy):
             yield gpu.copy(meet, home, size, f"{label} home")
         yield gpu.peers[home].compute(layer.add(), f"add {label}")
 
-    # --- who and where ---
-
     def _key(self, layer: MoELayer, expert: int) -> Hashable:
         """Name one fetched expert on a GPU: kept from forward to backward, or fetched in each."""
         if self.backward_from == "keep":
@@ -204,7 +198,7 @@ class DataCentric(Policy):
 
     def _mates(self, gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:
         """Return the GPUs of my machine in the EP group of the layer: those that share what is fetched."""
-        return gpu.recall(("mates", layer.group), lambda: order.within(gpu.machine.ranks, layer.group))
+        return order.within(gpu.machine.ranks, layer.members)
 
     def _holder(self, gpu: Gpu, layer: MoELayer, expert: int) -> int:
         """Return the GPU of the machine on which an external expert lands, or its gradients meet."""
@@ -220,13 +214,17 @@ class DataCentric(Policy):
     def _sharers(self, gpu: Gpu, layer: MoELayer, expert: int, rows: Rows) -> Sequence[int]:
         """Return the GPUs among which one copies this expert from the host and hands it on."""
         if self.pcie_split and self._source(gpu, layer, expert) == gpu.machine.host:
-            return [rank for rank in order.within(gpu.switch, layer.group) if rows(rank, expert)]
+            return [rank for rank in order.within(gpu.switch, layer.members) if rows(rank, expert)]
         return [gpu.rank]
 
     def _order(self, gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:
         """Return the experts in order of use: my own, those of my machine, all others."""
         key = ("order", layer.weights_key)
         return gpu.recall(key, lambda: order.of_use(gpu, layer, plain=self.order == "plain"))
+
+    def unlike(self, machines: int) -> str:
+        """By number, all machines begin with the experts of the first."""
+        return "order: plain asks by number" if self.order == "plain" and machines > 2 else ""
 
     def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """Experts travel."""

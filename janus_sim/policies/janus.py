@@ -101,6 +101,10 @@ class Janus(Policy):
         """As the paradigm of the layer."""
         yield from self._of(layer, gpu.domain).gradients(gpu, layer, replicas)
 
+    def unlike(self, machines: int) -> str:
+        """As either paradigm."""
+        return self.data.unlike(machines) or self.tokens.unlike(machines)
+
     def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """As the paradigm of the layer."""
         return self._of(layer, domain).tokens_stay(layer, domain)

@@ -58,6 +58,10 @@ class Modifier(Policy):
         """As the inner policy."""
         yield from self.inner.gradients(gpu, layer, replicas)
 
+    def unlike(self, machines: int) -> str:
+        """As the inner policy."""
+        return self.inner.unlike(machines)
+
     def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """As the inner policy."""
         return self.inner.tokens_stay(layer, domain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from janus_sim.workload.layer import MoELayer
 
 Lookup = Callable[[int], int]
+Rows = Callable[[int, int], int]  #: of a rank and an expert
 
 
 def by_home(
@@ -96,7 +97,7 @@ def of_use(gpu: Gpu, layer: MoELayer, *, plain: bool) -> tuple[int, ...]:
     return own + internal + external
 
 
-def within(ranks: Sequence[int], group: Sequence[int]) -> tuple[int, ...]:
+def within(ranks: Sequence[int], group: Container[int]) -> tuple[int, ...]:
     """Return those of `ranks` that are in `group`, in their order.
 
     Two EP groups may meet in one machine, and even under one PCIe switch.
@@ -106,8 +107,18 @@ def within(ranks: Sequence[int], group: Sequence[int]) -> tuple[int, ...]:
     >>> within((4, 5, 6, 7), (0, 1, 2, 3, 4, 5))
     (4, 5)
     """
-    members = set(group)
-    return tuple(rank for rank in ranks if rank in members)
+    return tuple(rank for rank in ranks if rank in group)
+
+
+def every(rank: int, expert: int) -> int:
+    """Before the gate has run any rank may need any expert.
+
+    Examples
+    --------
+    >>> every(0, 3)
+    1
+    """
+    return 1
 
 
 def room(written: int | Literal["layer"], layers: Sequence[MoELayer]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from janus_sim.errors import InputError, Mistake
 from janus_sim.policies import order
 from janus_sim.workload.layer import MoELayer, RoutedLayer
 
@@ -85,5 +86,23 @@ def _external(layer: MoELayer, machine: Sequence[int]) -> tuple[int, ...]:
 
 def _landing(layer: MoELayer, rank: int, machine: Sequence[int]) -> int:
     """Return how many external experts land on `rank`, or have their gradients summed there."""
-    mates = order.within(machine, layer.group)
+    mates = order.within(machine, layer.members)
     return sum(mates[expert % len(mates)] == rank for expert in _external(layer, machine))
+
+
+def enough(**knobs: int) -> None:
+    """Refuse knobs below 1, each by its name.
+
+    Raises
+    ------
+    InputError
+        With every mistake.
+    """
+    few = {knob: value for knob, value in knobs.items() if value < 1}
+    if few:
+        raise InputError(
+            [
+                Mistake(knob, f"{value} is wrong; write 1 or more, else nothing is ever pulled")
+                for knob, value in few.items()
+            ]
+        )

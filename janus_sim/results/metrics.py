@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 #: A difference of sums below this share of them is rounding.
 DUST = 1e-12
 
-COMMUNICATION = ("all_to_all", "all_reduce", "transfer")
+COMMUNICATION = ("all_to_all", "all_reduce", "all_gather", "reduce_scatter", "broadcast", "transfer")
 
 
 def covered(group: Ints, begin: Floats, end: Floats, groups: int) -> Floats:
@@ -90,7 +90,7 @@ class Occupancy:
 
     def __init__(self, record: Record) -> None:
         spans = record.spans
-        self.world = world_of(record)
+        self.world = ranks_of(record)
         self.shape = (len(record.steps), self.world)
         first = record.steps[0].step if record.steps else 0
         self._group = (spans["step"] - first) * self.world + spans["rank"]
@@ -127,7 +127,7 @@ class Occupancy:
         shared = np.flatnonzero(mask & (rank < 0))
         if len(shared):
             machine, first = record.spans["machine"][shared], self._group[shared] + 1
-            for member, place in enumerate(record.facts["machine_of"]):
+            for member, place in enumerate(record.facts["machine_of"][: self.world]):
                 mine = machine == place
                 group.append(first[mine] + member)
                 rows.append(shared[mine])
@@ -138,6 +138,16 @@ def world_of(record: Record) -> int:
     """Return the number of ranks, from the facts or, without them, from the spans."""
     rank = record.spans["rank"]
     return int(record.facts.get("world", int(rank.max()) + 1 if len(rank) else 1))
+
+
+def images_of(record: Record) -> int:
+    """Return for how many machines each simulated one stands: 1, unless the run was `alike: machines`."""
+    return int(record.facts.get("images", 1))
+
+
+def ranks_of(record: Record) -> int:
+    """Return the number of ranks that were simulated."""
+    return world_of(record) // images_of(record)
 
 
 def step_seconds(record: Record) -> Floats:

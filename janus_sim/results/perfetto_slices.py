@@ -17,8 +17,20 @@ Event = dict[str, Any]
 HOST_PID = 100_000  #: added to the number of a machine: the process of its host
 #: The first thread of each kind of stream; what overlaps goes into the next ones. 7 is CUDA's default stream.
 THREADS = {"compute": 7, "communication": 20, "dense": 40, "copy": 60, "host": 1}
-NCCL = {"all_to_all": "ncclDevKernel_SendRecv", "all_reduce": "ncclDevKernel_AllReduce_Sum_{}_RING_LL"}
-COLLECTIVE = {"all_to_all": "all_to_allv", "all_reduce": "allreduce"}
+NCCL = {
+    "all_to_all": "ncclDevKernel_SendRecv",
+    "all_reduce": "ncclDevKernel_AllReduce_Sum_{}_RING_LL",
+    "all_gather": "ncclDevKernel_AllGather_RING_LL",
+    "reduce_scatter": "ncclDevKernel_ReduceScatter_Sum_{}_RING_LL",
+    "broadcast": "ncclDevKernel_Broadcast_RING_LL",
+}
+COLLECTIVE = {
+    "all_to_all": "all_to_allv",
+    "all_reduce": "allreduce",
+    "all_gather": "_allgather_base",
+    "reduce_scatter": "_reduce_scatter_base",
+    "broadcast": "broadcast",
+}
 TYPES = {"fp16": ("f16", "Half", 2), "bf16": ("bf16", "BFloat16", 2)}
 SINGLE = ("f32", "Float", 4)
 COPIES = {

@@ -52,11 +52,12 @@ def _times(result: Result) -> dict[str, float]:
 def _bytes(record: Record) -> dict[str, Any]:
     """Bytes of a step (mean over steps): across machines and by kind of link; goodput of All-to-Alls."""
     steps = max(len(record.steps), 1)
-    expert, dense = metrics.carried(record.links, crosses=True)
+    images = metrics.images_of(record)
+    expert, dense = (images * size for size in metrics.carried(record.links, crosses=True))
     inside, across = metrics.goodput(record)
     row = {"expert_cross_machine_bytes": _per(expert, steps), "dense_cross_machine_bytes": _per(dense, steps)}
     for kind in LINK_KINDS:
-        row[f"{kind}_bytes"] = _per(sum(metrics.carried(record.links, kind=kind)), steps)
+        row[f"{kind}_bytes"] = _per(images * sum(metrics.carried(record.links, kind=kind)), steps)
     return row | {
         "all_to_all_goodput_bytes_per_s": inside,
         "all_to_all_cross_machine_goodput_bytes_per_s": across,
@@ -79,8 +80,9 @@ def _work(record: Record) -> dict[str, Any]:
     gpus, hosts = metrics.peak_memory(record)
     tokens = _ratio(float(facts.get("tokens_per_rank", float("nan"))), step)
     flops = _ratio(float(facts.get("model_flops", float("nan"))), step)
-    steps = max(len(record.steps), 1)
+    steps, images = max(len(record.steps), 1), metrics.images_of(record)
     return {
+        "images": images,
         "fits": metrics.fits(record),
         "peak_gpu_memory_bytes": max(gpus.values(), default=0),
         "peak_host_memory_bytes": max(hosts.values(), default=0),
@@ -88,8 +90,8 @@ def _work(record: Record) -> dict[str, Any]:
         "tokens_per_s_per_gpu": tokens,
         "model_flops_per_s_per_gpu": flops / world,
         "mfu": flops / float(facts.get("peak_flops", float("nan"))),
-        "useful_flops": float(record.spans["flops"].sum()) / steps,
-        "padded_flops": float(record.spans["padded_flops"].sum()) / steps,
+        "useful_flops": float(record.spans["flops"].sum()) * images / steps,
+        "padded_flops": float(record.spans["padded_flops"].sum()) * images / steps,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files import (
@@ -45,6 +45,8 @@ class Experiment(Spec):
     seeds : int, optional
         Run each scenario under so many seeds, from ``seed`` on, the same for all policies.
     steps : int, optional
+    alike : "machines", optional
+        See `Scenario`.
     uncertainty : mapping
         From a dotted path to the range that its value may have; see `janus_sim.uncertainty`.
 
@@ -73,6 +75,7 @@ class Experiment(Spec):
     seed: NonNegative = 0
     seeds: Positive | None = None
     steps: Positive | None = None
+    alike: Literal["machines"] | None = None
     uncertainty: dict[str, Any] = Field(default_factory=dict)
     folders: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)
     file: str = Field(default="", exclude=True, repr=False)

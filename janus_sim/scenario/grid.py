@@ -16,7 +16,15 @@ from janus_sim.scenario.scenario import Scenario, label, plain
 LIMIT = 10_000  #: runs of one experiment
 
 #: Axes that the tables show in a column of their own anyway.
-OWN_COLUMN = ("topology", "workload", "workload.precision", "workload.micro_batch_size", "schedule", "seed")
+OWN_COLUMN = (
+    "topology",
+    "workload",
+    "workload.precision",
+    "workload.micro_batch_size",
+    "schedule",
+    "seed",
+    "alike",
+)
 
 
 def scenarios(experiment: Experiment) -> tuple[Scenario, ...]:
@@ -107,6 +115,7 @@ def _scenario(
         "schedule": experiment.schedule,
         "seed": experiment.seed,
         "steps": experiment.steps,
+        "alike": experiment.alike,
         "policies": {
             policy: named(policy, experiment.policies[policy], experiment.where(f"policies.{policy}"))
         },
@@ -150,11 +159,13 @@ def _checked(experiment: Experiment, data: Mapping[str, Any], rest: Mapping[str,
                     experiment.where(part), f"{show(value)} is wrong; write a whole number from {least} up"
                 )
             )
+    if data["alike"] not in (None, "machines"):
+        wrong = f"{show(data['alike'])} is wrong; write machines, or leave it out"
+        mistakes.append(Mistake(experiment.where("alike"), wrong))
     if mistakes:
         raise InputError(mistakes)
-    return Scenario(
-        **{key: data[key] for key in ("topology", "workload", "schedule", "seed", "steps")}, **rest
-    )
+    keys = ("topology", "workload", "schedule", "seed", "steps", "alike")
+    return Scenario(**{key: data[key] for key in keys}, **rest)
 
 
 def _concerns(path: str, policy: str) -> bool:

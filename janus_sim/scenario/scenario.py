@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from janus_sim.files import Field, NonNegative, Positive, Spec, digest, find, merge, model_validator
 from janus_sim.scenario import builds
@@ -37,6 +37,8 @@ class Scenario(Spec):
         Of routing and jitter.
     steps : int, optional
         Instead of the workload's.
+    alike : "machines", optional
+        Simulate one machine, the others are its images; refused where that is not exact.
     name, experiment, label, topology_name, workload_name : str
         What it is called in tables; ``label`` is the policy's name there.
     baseline : bool
@@ -56,6 +58,7 @@ class Scenario(Spec):
     schedule: Written = "sequential"
     seed: NonNegative = 0
     steps: Positive | None = None
+    alike: Literal["machines"] | None = None
     name: str = ""
     experiment: str = ""
     label: str = ""
@@ -150,7 +153,7 @@ class Scenario(Spec):
 
     def key(self) -> str:
         """Give a SHA-256 of all that the result depends on, but for the version of janus-sim."""
-        parts = ("topology", "workload", "policy", "schedule", "seed", "steps")
+        parts = ("topology", "workload", "policy", "schedule", "seed", "steps", "alike")
         content = {part: value for part, value in self.model_dump(mode="json").items() if part in parts}
         text = json.dumps({**content, "inputs": self.inputs()}, sort_keys=True, separators=(",", ":"))
         return digest(text.encode())

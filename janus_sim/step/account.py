@@ -51,7 +51,7 @@ def links(cluster: Cluster) -> tuple[LinkRecord, ...]:
 
 def layers(cluster: Cluster, done: list[Step]) -> tuple[LayerRecord, ...]:
     """Return one row a step and MoE layer: paradigm, R, balance and bytes that left machines."""
-    domain = min(len(machine.ranks) for machine in cluster.machines)
+    domain = cluster.domain
     far = _far_bytes(cluster)
     rows: list[LayerRecord] = []
     for step in done:
@@ -59,8 +59,9 @@ def layers(cluster: Cluster, done: list[Step]) -> tuple[LayerRecord, ...]:
             visits = [
                 step.routed(batch, layer, "forward", group)
                 for batch in range(step.workload.micro_batches)
-                for group in range(len(step.layout.groups))
+                for group in _groups(cluster, step)
             ]
+            alike = len(step.layout.groups) // len(_groups(cluster, step))  # each stands for so many
             balance = [visit.facts() for visit in visits]
             rows.append(
                 LayerRecord(
@@ -70,12 +71,17 @@ def layers(cluster: Cluster, done: list[Step]) -> tuple[LayerRecord, ...]:
                     r=visits[0].traffic_ratio(domain),
                     expert_imbalance=_mean([one["imbalance"] for one in balance]),
                     rank_imbalance=_mean([one["rank_imbalance"] for one in balance]),
-                    rows=int(sum(one["rows"] for one in balance)),
-                    dropped_rows=int(sum(one["dropped_rows"] for one in balance)),
-                    expert_cross_machine_bytes=far.get((step.index, layer), 0),
+                    rows=int(sum(one["rows"] for one in balance)) * alike,
+                    dropped_rows=int(sum(one["dropped_rows"] for one in balance)) * alike,
+                    expert_cross_machine_bytes=far.get((step.index, layer), 0) * cluster.images,
                 )
             )
     return tuple(rows)
+
+
+def _groups(cluster: Cluster, step: Step) -> range:
+    """Return the groups of expert parallelism in which any rank is simulated."""
+    return range(step.layout.group_of(cluster.alive - 1) + 1)
 
 
 def _far_bytes(cluster: Cluster) -> dict[tuple[int, int], int]:
@@ -109,14 +115,14 @@ def memory(cluster: Cluster, done: list[Step]) -> tuple[MemoryRecord, ...]:
 def _ledgers(cluster: Cluster, step: Step) -> Iterator[tuple[int, int, Mapping[str, int]]]:
     """Yield (rank, machine, bytes by component) of one step: GPUs, then hosts with rank -1."""
     workload, policy, layout = step.workload, step.policy, step.layout
-    domain = min(len(machine.ranks) for machine in cluster.machines)
+    domain = cluster.domain
     visits = [
         [
             step.routed(batch, layer, "forward", group)
             for batch in range(workload.micro_batches)
             for layer in workload.moe_layers
         ]
-        for group in range(len(layout.groups))
+        for group in _groups(cluster, step)
     ]
     for machine in cluster.machines:
         for rank in machine.ranks:
@@ -135,6 +141,7 @@ def facts(cluster: Cluster, workload: Workload) -> Facts:
     tokens = workload.tokens * workload.micro_batches
     return Facts(
         world=len(gpus),
+        images=cluster.images,
         machine_of=[gpu.machine for gpu in gpus],
         tokens_per_rank=tokens,
         model_flops=workload.kernels.model_flops_per_token() * tokens * len(gpus),

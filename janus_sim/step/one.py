@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -9,15 +12,29 @@ from janus_sim.engine.cluster import Cluster
 from janus_sim.engine.gpu import Gpu, Shelf
 from janus_sim.engine.place import Place
 from janus_sim.engine.time import Activity
+from janus_sim.errors import InputError, Mistake
 from janus_sim.policies.base import Policy
 from janus_sim.record import StepRecord
 from janus_sim.schedules.base import Pass, Schedule, checked
+from janus_sim.step.alike import LEAVE
 from janus_sim.step.past import Past
 from janus_sim.step.rank import Rank
 from janus_sim.workload.layer import MoELayer, Plan, RoutedLayer
 
 if TYPE_CHECKING:
     from janus_sim.workload.workload import Workload
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Put the collection of cycles off, which looks at all spans over and over: a third of a large run."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 @dataclass
@@ -53,6 +70,8 @@ class Step:
         )
         self.plan = self.old
         self.plan = self.policy.plan([self._before_all(layer) for layer in workload.moe_layers], self.old)
+        if self.cluster.images > 1 and self.plan != self.old:
+            raise InputError(Mistake("alike", f"the policy moves experts, so machines differ; {LEAVE}"))
         self.barrier = Activity(self.cluster.timeline, "the gradients of all ranks")
         self.arrived = 0
 
@@ -60,10 +79,11 @@ class Step:
         """Run the step on every rank until nothing is in flight."""
         cluster, timeline = self.cluster, self.cluster.timeline
         begin, timeline.why = timeline.now, -1
-        for rank in range(self.layout.world):
+        for rank in range(cluster.alive):
             gpu = self.policy.words(Gpu(cluster, rank, Place(self.index), Shelf(put_off=False)))
             timeline.start(Rank(self, gpu).run(), "rank", rank)
-        timeline.run()
+        with _no_collection():
+            timeline.run()
         cluster.end_step()
         last = len(cluster.log) - 1
         return StepRecord(self.index, begin, cluster.log.end(last), last)
@@ -71,7 +91,7 @@ class Step:
     def arrive(self) -> Activity:
         """One more rank has its gradients home. Over when all have: the only synchronisation of all GPUs."""
         self.arrived += 1
-        if self.arrived == self.layout.world:
+        if self.arrived == self.cluster.alive:
             self.barrier.finish(self.cluster.timeline.why)
         return self.barrier
 

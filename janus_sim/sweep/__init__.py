@@ -51,7 +51,7 @@ def sweep(
         Folder of the results. Runs that it has already are not computed again; what else an earlier result
         left in it is replaced.
     jobs : int
-        Processes; a script that asks for more than one keeps its own code under ``if __name__ == "__main__":``.
+        Processes; with more than one, a script keeps its own code under ``if __name__ == "__main__":``.
     dask : str, optional
         The address of a Dask scheduler, or ``local``.
     shard : tuple of int, optional

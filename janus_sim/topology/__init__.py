@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from janus_sim.topology.alike import Alike, unlike
 from janus_sim.topology.gpu import GpuKind
 from janus_sim.topology.place import (
     Communication,
@@ -17,6 +18,7 @@ from janus_sim.topology.spec import TopologySpec
 from janus_sim.topology.topology import Topology
 
 __all__ = [
+    "Alike",
     "Communication",
     "Device",
     "GpuChange",
@@ -28,4 +30,5 @@ __all__ = [
     "MachinePlace",
     "Topology",
     "TopologySpec",
+    "unlike",
 ]

@@ -105,7 +105,7 @@ def _transfers(spec: TopologySpec) -> Iterator[tuple[str, str]]:
         needed |= {(word, "nvlink") for word in _WORDS}
     if any(machine.nvlink.type != "switch" and machine.gpus.count > 1 for machine in machines):
         needed |= {(word, "pcie") for word in _WORDS}
-    for word in _WORDS:
+    for word in (*_WORDS, "ring", "in_switch"):
         lines: LinesSpec = getattr(spec.transfers, word)
         for kind in ("nvlink", "pcie", "rdma"):
             if (word, kind) in needed and not getattr(lines, kind):

@@ -93,11 +93,17 @@ class LinesSpec(Spec):
 
 
 class TransfersSpec(Spec):
-    """Start times and rate caps by message size; see `janus_sim.topology.transfers`."""
+    """Start times and rate caps by message size; see `janus_sim.topology.transfers`.
+
+    ``ring``: of what goes along flat rings (all-gather, reduce-scatter, broadcast, an all-reduce of that
+    algorithm); ``in_switch``: of an all-reduce of that algorithm. Where they say nothing, all_reduce holds.
+    """
 
     all_to_all: LinesSpec
     all_reduce: LinesSpec
     pull: LinesSpec
+    ring: LinesSpec = LinesSpec()
+    in_switch: LinesSpec = LinesSpec()
 
 
 class OverrideSpec(Spec):

@@ -33,14 +33,14 @@ def table(router: Router, route: Callable[[Device, Device], Route]) -> Block:
     first: dict[tuple[int, int, bool, bool], tuple[int, int]] = {}
     for pair in pairs:
         first.setdefault(_alike(router, *pair), pair)
-    blocks = {key: _block(router, pair, route) for key, pair in first.items()}
-    hops = max(block.shape[2] for block in blocks.values())
+    blocks = {key: block(router, pair, route) for key, pair in first.items()}
+    hops = max(one.shape[2] for one in blocks.values())
     routes = np.full((len(router.gpus), len(router.gpus), hops), -1, dtype=np.int32)
     for here, there in pairs:
         key = _alike(router, here, there)
-        block = _moved(blocks[key], _spans(router, *first[key]), _spans(router, here, there))
+        part = _moved(blocks[key], _spans(router, *first[key]), _spans(router, here, there))
         rows, columns = router.sites[here].first_rank, router.sites[there].first_rank
-        routes[rows : rows + block.shape[0], columns : columns + block.shape[1], : block.shape[2]] = block
+        routes[rows : rows + part.shape[0], columns : columns + part.shape[1], : part.shape[2]] = part
     routes.flags.writeable = False
     return routes
 
@@ -52,8 +52,8 @@ def _alike(router: Router, here: int, there: int) -> tuple[int, int, bool, bool]
     return kinds[0], kinds[1], here == there, same_leaf
 
 
-def _block(router: Router, pair: tuple[int, int], route: Callable[[Device, Device], Route]) -> Block:
-    """Lay out the routes from the GPUs of one machine to those of another."""
+def block(router: Router, pair: tuple[int, int], route: Callable[[Device, Device], Route]) -> Block:
+    """Lay out the routes from the GPUs of one machine to those of another: (GPUs, GPUs, hops)."""
     rows, columns = (router.ranks(machine) for machine in pair)
     found = [[route(source, target) for target in columns] for source in rows]
     hops = max(1, *(len(one) for row in found for one in row))

@@ -29,7 +29,7 @@ from janus_sim.topology.resolve import Source, resolve
 from janus_sim.topology.routing import Route, Router
 from janus_sim.topology.spec import TopologySpec
 from janus_sim.topology.table import table
-from janus_sim.topology.transfers import Envelope, Floats
+from janus_sim.topology.transfers import Envelope, Floats, envelopes
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ class Topology:
             ),
             changes=tuple(parts.changes),
             _router=Router(parts.sites, parts.gpus, spec.fabric.type, parts.leaves),
-            _envelopes=_envelopes(spec),
+            _envelopes=envelopes(spec.transfers),
         )
 
     @property
@@ -133,6 +133,11 @@ class Topology:
     def world(self) -> int:
         """How many GPUs there are."""
         return len(self.gpus)
+
+    @property
+    def alive(self) -> int:
+        """How many ranks are simulated, from the first on; see `janus_sim.topology.alike`."""
+        return self.world
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Topology) and self.spec == other.spec
@@ -187,7 +192,7 @@ class Topology:
 
         Parameters
         ----------
-        word : {"all_to_all", "all_reduce", "pull"}
+        word : {"all_to_all", "all_reduce", "ring", "in_switch", "pull"}
         path_kind : {"nvlink", "pcie", "rdma"}
         sizes : (n,) float64
             Bytes; in a collective, all that a rank sends over paths of this kind.
@@ -231,14 +236,3 @@ def _fixed(values: list[float]) -> Floats:
     array = np.array(values, dtype=np.float64)
     array.flags.writeable = False
     return array
-
-
-def _envelopes(spec: TopologySpec) -> dict[tuple[str, str], Envelope]:
-    words = {word: getattr(spec.transfers, word) for word in ("all_to_all", "all_reduce", "pull")}
-    kinds = ("nvlink", "pcie", "rdma")
-    return {
-        (word, kind): Envelope(getattr(lines, kind))
-        for word, lines in words.items()
-        for kind in kinds
-        if getattr(lines, kind)
-    }

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from janus_sim.topology.spec import LineSpec
+from janus_sim.topology.spec import LineSpec, TransfersSpec
 
 Floats = NDArray[np.float64]
 
@@ -39,3 +39,16 @@ class Envelope:
         """Give start times (n,) in seconds and caps (n,) in bytes per second for sizes (n,) in bytes."""
         line = np.argmin(self._starts + np.asarray(sizes, dtype=np.float64)[:, None] * self._choice, axis=1)
         return self._starts[line], self._caps[line]
+
+
+def envelopes(transfers: TransfersSpec) -> dict[tuple[str, str], Envelope]:
+    """Return the lines of each word and kind of path that has any."""
+    found = {}
+    for word in ("all_to_all", "all_reduce", "ring", "in_switch", "pull"):
+        for kind in ("nvlink", "pcie", "rdma"):
+            lines = getattr(getattr(transfers, word), kind)
+            if word in ("ring", "in_switch"):
+                lines = lines or getattr(transfers.all_reduce, kind)
+            if lines:
+                found[word, kind] = Envelope(lines)
+    return found

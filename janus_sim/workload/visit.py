@@ -90,6 +90,11 @@ class MoELayer:
     def _index(self) -> dict[int, int]:
         return {rank: index for index, rank in enumerate(self.group)}
 
+    @cached_property
+    def members(self) -> frozenset[int]:
+        """The ranks of the group, to look one up."""
+        return frozenset(self.group)
+
     @property
     def copies(self) -> Copies:
         """Where the experts can be found: at their homes."""

@@ -21,7 +21,7 @@ def pairs(
     fabric = Lab(where).cluster.fabric  # type: ignore[arg-type]
     source, target = np.array(ends, dtype=np.int64).reshape(-1, 2).T
     sizes = np.array([round(one * GB) for one in gigabytes], dtype=np.int64)
-    return PairFlows(fabric, range(fabric.topology.world), source, target, sizes, word)
+    return PairFlows(fabric, range(fabric.topology.world), source, target, sizes, word, word)
 
 
 def test_a_rank_takes_the_line_of_what_it_sends_over_paths_of_one_kind() -> None:

@@ -11,6 +11,8 @@ from janus_sim.errors import PolicyError
 from janus_sim.workload.copies import Traffic
 from tests.engine.lab import GB, Lab, Story, everyone, topology
 
+STARTS = {"all_reduce": 1, "in_switch": 2, "ring": 3}  # seconds
+
 
 def exchange(sizes: Traffic, path: AllToAllPath) -> Story:
     def story(gpu: Gpu) -> Steps:
@@ -94,3 +96,19 @@ def test_they_hold_the_sms_of_an_all_reduce() -> None:
 def test_another_size_than_those_before_is_told() -> None:
     with pytest.raises(PolicyError, match="rank 1 brings 2000000000 bytes to the all_gather 'all_gather'"):
         Lab(topology(1, 2)).run([call("all_gather", size, (0, 1)) for size in (1, 2)])
+
+
+@pytest.mark.parametrize(
+    ("word", "algorithm", "start"),
+    [
+        ("all_gather", "tree", 3),
+        ("all_reduce", "ring", 3),
+        ("all_reduce", "in_switch", 2),
+        ("all_reduce", "tree", 1),
+    ],
+)
+def test_each_algorithm_starts_as_its_own_lines_say(word: str, algorithm: str, start: float) -> None:
+    lines = {name: {"nvlink": [{"start": f"{seconds} s"}]} for name, seconds in STARTS.items()}
+    named = {"communication": {"algorithms": {"all_reduce": algorithm}}, "transfers": lines}
+    lab = Lab(topology(1, 4, changes=named)).run([call(word, 1e-9, (0, 1, 2, 3))] * 4)
+    assert lab.end(word, 0) == pytest.approx(start, abs=1e-6)

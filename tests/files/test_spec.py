@@ -82,4 +82,16 @@ def test_all_mistakes_come_at_once_with_their_paths() -> None:
 
 
 def test_a_file_that_is_no_mapping() -> None:
-    assert "valid dictionary" in mistakes(("a",))[0]
+    assert "write a mapping" in mistakes(("a",))[0]
+
+
+def test_a_mapping_is_called_a_mapping() -> None:
+    class Outer(Spec):
+        inner: Spec
+
+    for value, told in (
+        (None, "inner  is empty; write a mapping"),
+        (3, "inner  3 is wrong; write a mapping"),
+    ):
+        with pytest.raises(InputError, match=told):
+            validate(Outer, {"inner": value})

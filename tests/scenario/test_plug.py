@@ -148,3 +148,11 @@ def test_a_broken_module_is_told_without_a_traceback(tmp_path: Path, text: str, 
 def test_a_module_that_is_taken_is_not_confused(tmp_path: Path) -> None:
     lazy(tmp_path, 1, "json")
     assert "rename json.py" in refusal("json:Lazy", tmp_path)
+
+
+def test_knobs_that_a_policy_refuses_itself_are_told_each_with_its_path() -> None:
+    with pytest.raises(InputError) as caught:
+        policy_from({"type": "data_centric", "credits": 0, "in_flight": -1}, "x.yaml: policies.few")
+    told = str(caught.value)
+    assert "policies.few.credits    0 is wrong; write 1 or more" in told
+    assert "policies.few.in_flight  -1 is wrong; write 1 or more" in told

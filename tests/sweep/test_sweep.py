@@ -54,6 +54,14 @@ def test_all_mistakes_of_all_scenarios_are_told_before_anything_runs(tiny: Path)
     assert "workload.model.top_k" in text
 
 
+def test_a_wrong_axis_or_baseline_hides_no_other_mistake(tiny: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        sweep(tiny, ["topology=two_gpu", "baseline=janis", "policies.mine.x=1,2"])
+    text = str(caught.value)
+    for part in ('did you mean "two_gpus"', "baseline", "vary.policies.mine.x"):
+        assert part in text, part
+
+
 def test_results_can_be_opened_again(tiny: Path, tmp_path: Path) -> None:
     table = sweep(tiny, out=tmp_path / "out")
     results = open_results(tmp_path / "out")

@@ -142,3 +142,9 @@ def test_a_large_cluster_is_laid_out_by_kinds_of_machines() -> None:
     routes = topology.routes(sources, targets)
     for row, source, target in zip(routes, sources, targets, strict=True):
         assert tuple(row[row >= 0]) == topology.route(int(source), int(target))
+
+
+def test_on_h100_all_reduce_runs_in_the_switch_and_on_a100_in_rings() -> None:
+    found = {name: Topology.load(name).spec.communication.algorithms.all_reduce for name in CLUSTERS}
+    assert {name for name, algorithm in found.items() if algorithm == "in_switch"} == {"h100_4x8"}
+    assert found["a100_4x8"] == "hierarchical"  # as frozen

@@ -76,3 +76,11 @@ def test_all_to_all_between_machines(data: Path) -> None:
     model = seconds(Topology.load("a100_4x8"), "all_to_all", "rdma", measured.index.to_numpy() / 2, 21.2e9)
     assert error(model, measured) < 0.06
     assert np.abs(model / measured - 1)[measured.index >= 2**25].max() < 0.03
+
+
+def test_rings_and_the_switch_take_the_lines_of_all_reduce_unless_they_have_their_own() -> None:
+    size = np.array([1e9])
+    plain, own = Topology.load("two_gpus"), Topology.load({"base": "a100", "machines": 2})
+    assert plain.start("ring", "rdma", size) == plain.start("all_reduce", "rdma", size)
+    assert own.start("ring", "rdma", size)[0].tolist() == [80e-6]
+    assert own.start("in_switch", "nvlink", size) == own.start("all_reduce", "nvlink", size)
