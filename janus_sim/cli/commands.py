@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import janus_sim
-from janus_sim.cli import advise, bench, check, explain, new, run, schema, show, timeline, uncertainty
+from janus_sim.cli import advise, bench, check, explain, new, report, run, schema, show, timeline, uncertainty
 from janus_sim.cli.show import Format
 from janus_sim.errors import JanusSimError
 
@@ -45,6 +45,7 @@ app.command()(bench.bench)
 app.command()(check.check)
 app.command()(explain.explain)
 app.command()(new.new)
+app.command()(report.report)
 app.command()(schema.schema)
 app.command()(timeline.timeline)
 app.command()(uncertainty.uncertainty)

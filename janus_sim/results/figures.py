@@ -75,9 +75,9 @@ def first_point(results: Sequence[Result], summary: pd.DataFrame) -> dict[str, R
 def step_time(summary: pd.DataFrame, baseline: str = "") -> Figure:
     """Draw a bar a row of the table: compute, exposed communication and waiting, together the step time."""
     shown = summary.head(MOST_BARS)
-    headings = _headings(shown)
+    groups = headings(shown)
     with mpl.rc_context(STYLE):
-        places, marks = _places(headings)
+        places, marks = _places(groups)
         figure = Figure(figsize=(7.2, 1.5 + 0.27 * places[-1]), layout="constrained")
         axes = figure.add_subplot()
         left = pd.Series(0.0, index=shown.index)
@@ -178,7 +178,7 @@ def _said(name: str, value: object) -> str:
     )
 
 
-def _headings(table: pd.DataFrame) -> list[str]:
+def headings(table: pd.DataFrame) -> list[str]:
     """Return the point of the grid of each row, in the words that vary, or the workload."""
     varied = [name for name in tables.grid_columns(table, "") if table[name].nunique(dropna=False) > 1]
     knobs = [

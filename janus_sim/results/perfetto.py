@@ -14,7 +14,7 @@ from typing import Any
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.record import LinkRecord
-from janus_sim.results.metrics import world_of
+from janus_sim.results.metrics import ranks_of, world_of
 from janus_sim.results.perfetto_slices import THREADS, Event, ns, slices, us
 from janus_sim.results.result import Result
 
@@ -36,7 +36,7 @@ def write(result: Result, folder: Path | str, ranks: Sequence[int] = (0,), steps
         For a rank that is not there.
     """
     folder = Path(folder)
-    world = world_of(result.record)
+    world = ranks_of(result.record)
     if wrong := [rank for rank in ranks if not 0 <= rank < world]:
         raise InputError(Mistake("ranks", f"there is no rank {wrong[0]}; write ranks from 0 to {world - 1}"))
     folder.mkdir(parents=True, exist_ok=True)

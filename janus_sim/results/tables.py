@@ -189,6 +189,8 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
             if name == "speedup" and "speedup_low" in table:
                 ends = zip(table["speedup_low"], table["speedup_high"], strict=True)
                 shown["95 %"] = [f"{_number(low, 1, form)} to {_number(high, 1, form)}" for low, high in ends]
+    if "images" in table and (table["images"].fillna(1) > 1).any():
+        shown["alike"] = [_alike(value) for value in table["images"]]
     if "fits" in table:
         shown["fits"] = ["-" if pd.isna(value) else "yes" if value else "NO" for value in table["fits"]]
     if "paradigms" in table and any(table["paradigms"]):
@@ -200,6 +202,11 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
 
 def _word(value: object) -> str:
     return "-" if _key(value) is None else str(value)
+
+
+def _alike(images: float) -> str:
+    """Say that one machine was simulated for several."""
+    return f"1 machine for {images:.0f}" if images > 1 else "-"
 
 
 def _number(value: float, factor: float, form: str) -> str:

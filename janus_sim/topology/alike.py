@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from janus_sim.topology.place import Device
 from janus_sim.topology.routing import Route, Router
-from janus_sim.topology.table import block
 from janus_sim.topology.topology import Topology
 
 
@@ -97,7 +96,6 @@ class Alike(Topology):
             "latency": topology.latency[:count],
             "_router": _Folded(topology._router, count),
             "_routes": {},
-            "_tables": [],
         }
         return cls(**{one.name: changed.get(one.name, getattr(topology, one.name)) for one in fields(cls)})
 
@@ -108,19 +106,5 @@ class Alike(Topology):
 
     def routes(self, sources: NDArray[np.integer], targets: NDArray[np.integer]) -> NDArray[np.int32]:
         """Give the links of many routes from GPU to GPU; see `Topology.routes`."""
-        if not self._tables:
-            self._tables.append(self._near_and_far())
-        here, there = sources // self.alive, targets // self.alive
-        chosen: NDArray[np.int32] = self._tables[0][
-            (here != there).astype(int), sources % self.alive, targets % self.alive
-        ]
-        return chosen
-
-    def _near_and_far(self) -> NDArray[np.int32]:
-        """Lay out the routes inside a machine and to any other: (2, alive, alive, hops)."""
-        blocks = [block(self._router, (0, there), self.route) for there in (0, len(self.machines) - 1)]
-        hops = max(one.shape[2] for one in blocks)
-        table = np.full((2, self.alive, self.alive, hops), -1, dtype=np.int32)
-        for index, one in enumerate(blocks):
-            table[index, :, :, : one.shape[2]] = one
-        return table
+        away = sources // self.alive * self.alive  # from the first rank, so that the source is in machine 0
+        return super().routes(sources - away, (targets - away) % self.world)

@@ -37,7 +37,7 @@ class Parts:
     gpus: list[GpuPlace]
     machines: list[MachinePlace]
     sites: list[Site]
-    leaves: dict[int, tuple[int, int]]  #: of each machine, its leaf's links up and down
+    leaves: dict[int, tuple[int, int]]  #: of each machine, its leaf's first link up and first link down
     changes: list[LinkChange | GpuChange]
 
 
@@ -111,16 +111,21 @@ def _place(parts: Parts, wiring: Wiring, kind: GpuKind) -> None:
 
 
 def _leaves(parts: Parts, spec: TopologySpec) -> None:
-    """Give every so many machines a leaf, with a link up to the spines and one down."""
-    size = spec.fabric.machines_per_leaf or 1
-    for first in range(0, len(parts.machines), size):
-        below = range(first, min(first + size, len(parts.machines)))
-        nics = [link.capacity for link in parts.links if link.crosses and link.machine in below]
-        capacity, leaf, index = sum(nics) / spec.fabric.oversubscription, first // size, len(parts.links)
-        for offset, way in enumerate(("up", "down")):
-            latency = spec.fabric.latency / 2
-            parts.links.append(Link(index + offset, f"leaf{leaf}.{way}", "fabric", -1, capacity, latency))
-        parts.leaves.update((machine, (index, index + 1)) for machine in below)
+    """Give every so many machines a leaf: links up to the spines and as many down, that share its rate."""
+    fabric = spec.fabric
+    size, planes, latency = fabric.machines_per_leaf or 1, fabric.planes, fabric.latency / 2
+    nics: dict[int, list[float]] = {machine.index // size: [] for machine in parts.machines}
+    for link in parts.links:
+        if link.crosses:
+            nics[link.machine // size].append(link.capacity)
+    for leaf, capacities in nics.items():
+        capacity, first = sum(capacities) / fabric.oversubscription / planes, len(parts.links)
+        for way in ("up", "down"):
+            for spine in range(planes):
+                name = f"leaf{leaf}.spine{spine}.{way}" if fabric.hashed else f"leaf{leaf}.{way}"
+                parts.links.append(Link(len(parts.links), name, "fabric", -1, capacity, latency))
+        below = range(leaf * size, min((leaf + 1) * size, len(parts.machines)))
+        parts.leaves.update((machine, (first, first + planes)) for machine in below)
 
 
 def _override(parts: Parts, spec: TopologySpec, at: At) -> None:

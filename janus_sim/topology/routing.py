@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from janus_sim.topology.build import Site
+from janus_sim.topology.hashing import spine
 from janus_sim.topology.place import Device, GpuPlace
+from janus_sim.topology.spec import FabricSpec
 
 Route = tuple[int, ...]
 
@@ -16,17 +17,19 @@ class Router:
 
     GPU to GPU in one machine: NVLink where it joins the two, else PCIe. Across machines: GPUDirect, by the
     NIC of each GPU. Over rails a GPU sends on the target's rail: through NVLink and the PCIe lane of the
-    local GPU on that rail (PXN), or over PCIe to that rail's NIC where no NVLink leads there; where the
-    source's machine lacks that rail it sends on its own, and the change is made on the far side. Between a
-    GPU and the host memory of another machine: by the NIC of the GPU, and the NIC of the same index (modulo
-    their number) at the host.
+    local GPU on that rail (PXN), or over PCIe to that rail's NIC where no NVLink leads there or `pxn` is off;
+    where the source's machine lacks that rail it sends on its own, and the change is made on the far side.
+    With `cross_nic` only PXN brings a message to the target's rail; else it leaves by the source's own NIC
+    and arrives at the target's. Between a GPU and the host memory of another machine: by the NIC of the GPU,
+    and the NIC of the same index (modulo their number) at the host. Where a leaf hashes, the two devices
+    choose the spine.
     """
 
     def __init__(
         self,
         sites: Sequence[Site],
         gpus: Sequence[GpuPlace],
-        fabric: Literal["switch", "rails", "leaf_spine"],
+        fabric: FabricSpec,
         leaves: dict[int, tuple[int, int]],
     ) -> None:
         self.sites, self.gpus, self.fabric, self.leaves = sites, gpus, fabric, leaves
@@ -43,8 +46,9 @@ class Router:
             return None
         leave = self._to_nic(here, out, pair[0])
         arrive = self._from_nic(there, pair[1], into)
-        across = self._across(here, there)
-        return leave + across + arrive if leave is not None and arrive is not None else None
+        if leave is None or arrive is None:
+            return None
+        return leave + self._across(here, there, source, target) + arrive
 
     def ranks(self, machine: int) -> range:
         """Give the ranks of a machine."""
@@ -69,10 +73,12 @@ class Router:
             own = into if out is None else out
             assert own is not None  # noqa: S101  # one of the two is a GPU
             out, into = own % counts[0], own % counts[1]
-        if self.fabric == "rails" and out != into:
-            rail = into if into < counts[0] else out
-            return (rail, rail) if rail < min(counts) else None
-        return out, into
+        if self.fabric.type != "rails" or out == into:
+            return out, into
+        if self.fabric.cross_nic and self._relay(here, self._stand(source)[1], into) is None:
+            return out, into
+        rail = into if into < counts[0] else out
+        return (rail, rail) if rail < min(counts) else None
 
     def _to_nic(self, machine: int, device: str, nic: int) -> Route | None:
         relay = self._relay(machine, device, nic)
@@ -91,7 +97,7 @@ class Router:
     def _relay(self, machine: int, device: str, nic: int) -> str | None:
         """Name the GPU through which a device reaches a NIC not its own (PXN); None to go straight."""
         wiring = self.sites[machine].wiring
-        if device == "host" or self.fabric != "rails":
+        if device == "host" or self.fabric.type != "rails" or not self.fabric.pxn:
             return None
         local = int(device.removeprefix("gpu"))
         mates = wiring.on_nic(nic)
@@ -107,8 +113,10 @@ class Router:
         route = site.wiring.graph.route(source, target)
         return None if route is None else tuple(site.first_link + link for link in route)
 
-    def _across(self, here: int, there: int) -> Route:
+    def _across(self, here: int, there: int, source: Device, target: Device) -> Route:
         """Give the links of the fabric between two machines."""
-        if self.fabric != "leaf_spine" or self.leaves[here] == self.leaves[there]:
+        fabric = self.fabric
+        if fabric.type != "leaf_spine" or self.leaves[here] == self.leaves[there]:
             return ()
-        return self.leaves[here][0], self.leaves[there][1]
+        plane = spine(fabric.seed, source, target, fabric.planes)
+        return self.leaves[here][0] + plane, self.leaves[there][1] + plane

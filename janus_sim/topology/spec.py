@@ -28,23 +28,53 @@ class MixedSpec(Spec):
 class FabricSpec(Spec):
     """What joins the NICs.
 
-    ``switch``: one ideal switch. ``rails``: one ideal switch for each NIC index. ``leaf_spine``: so many
-    machines a leaf; a leaf's uplink is the sum of its NICs divided by `oversubscription`, and what leaves it
-    is sprayed ideally over all spines, which therefore are no links of their own.
+    ``switch``: one ideal switch. ``rails``: one ideal switch for each NIC index; a GPU sends on its target's
+    rail, over NVLink by its mate there (`pxn`) or else over PCIe. With `cross_nic` an ideal switch joins the
+    rails, and what PXN does not bring to the target's rail changes rails there.
+
+    ``leaf_spine``: so many machines a leaf; a leaf's uplinks together are the sum of its NICs divided by
+    `oversubscription`. ``paths: spray`` spreads all that leaves a leaf ideally over all spines, which
+    therefore are no links of their own: that is optimistic. ``paths: hash`` gives a leaf an uplink to each of
+    `spines`, and all between two devices, one way, takes the one to which `seed` hashes it: paths collide.
     """
 
     type: Literal["switch", "rails", "leaf_spine"] = "switch"
     machines_per_leaf: Positive | None = None
     oversubscription: PositiveFloat = 1.0
     latency: Seconds = 0.0
+    paths: Literal["spray", "hash"] = "spray"
+    spines: Annotated[int, Field(ge=1, le=1024)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    pxn: bool = True
+    cross_nic: bool = False
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.type == "leaf_spine" and self.machines_per_leaf is None:
             raise ValueError("leaf_spine needs machines_per_leaf")
-        if self.type != "leaf_spine" and (self.oversubscription != 1.0 or self.latency != 0.0):
+        if self.type != "leaf_spine" and self._given(
+            "oversubscription", "latency", "paths", "spines", "seed"
+        ):
             raise ValueError(f"type {self.type} has no leaves; write type: leaf_spine")
+        if self.type != "rails" and self._given("pxn", "cross_nic"):
+            raise ValueError(f"type {self.type} has no rails for pxn and cross_nic; write type: rails")
+        if self.hashed and self.spines is None:
+            raise ValueError("paths: hash needs spines; write spines: 4")
         return self
+
+    @property
+    def hashed(self) -> bool:
+        """Whether each pair of devices has a spine of its own."""
+        return self.paths == "hash"
+
+    @property
+    def planes(self) -> int:
+        """How many links lead up from a leaf: one to each spine, or one in all where these are sprayed."""
+        return self.spines if self.hashed and self.spines is not None else 1
+
+    def _given(self, *names: str) -> bool:
+        """Say whether any of some fields is not as it is by default."""
+        return any(getattr(self, name) != type(self).model_fields[name].default for name in names)
 
 
 class SmsSpec(Spec):

@@ -1,4 +1,9 @@
-"""All routes between GPUs as one array, laid out machine by machine; machines of a kind share the work."""
+"""The routes of many pairs of GPUs at once, as arrays: laid out by kinds of machines, and renumbered.
+
+Two pairs of machines of the same kinds have the same routes but for the numbers at which their links begin.
+So a route is looked up by the kinds of its two machines and the local numbers of its two GPUs, and the
+beginnings are added: memory is linear in GPUs, and in the routes asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,19 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from janus_sim.topology.hashing import spines
 from janus_sim.topology.place import Device
 from janus_sim.topology.routing import Route, Router
 
-Block = NDArray[np.int32]
+Routes = NDArray[np.int32]
+Ints = NDArray[np.int64]
+
+#: Whose beginning is added to a number of the layout: a machine's, a leaf's, or nobody's.
+SOURCE, TARGET, UP, DOWN, NOBODY = range(5)
 
 
-def table(router: Router, route: Callable[[Device, Device], Route]) -> Block:
-    """Lay out the routes between all GPUs.
+class Layout:
+    """The routes between all GPUs of a cluster, laid out by kinds of machines as they are asked for.
 
     Parameters
     ----------
@@ -22,58 +32,98 @@ def table(router: Router, route: Callable[[Device, Device], Route]) -> Block:
         Knows the machines.
     route : function
         Gives one route.
-
-    Returns
-    -------
-    (world, world, hops) int32
-        Link indices from the first axis to the second, padded with -1; read-only.
     """
-    machines = range(len(router.sites))
-    pairs = [(here, there) for here in machines for there in machines]
-    first: dict[tuple[int, int, bool, bool], tuple[int, int]] = {}
-    for pair in pairs:
-        first.setdefault(_alike(router, *pair), pair)
-    blocks = {key: block(router, pair, route) for key, pair in first.items()}
-    hops = max(one.shape[2] for one in blocks.values())
-    routes = np.full((len(router.gpus), len(router.gpus), hops), -1, dtype=np.int32)
-    for here, there in pairs:
-        key = _alike(router, here, there)
-        part = _moved(blocks[key], _spans(router, *first[key]), _spans(router, here, there))
-        rows, columns = router.sites[here].first_rank, router.sites[there].first_rank
-        routes[rows : rows + part.shape[0], columns : columns + part.shape[1], : part.shape[2]] = part
-    routes.flags.writeable = False
-    return routes
+
+    def __init__(self, router: Router, route: Callable[[Device, Device], Route]) -> None:
+        self._router, self._route, sites = router, route, router.sites
+        wirings = dict.fromkeys(id(site.wiring) for site in sites)
+        numbers = {wiring: number for number, wiring in enumerate(wirings)}
+        self._kinds = len(numbers)
+        self._kind = np.array([numbers[id(site.wiring)] for site in sites])
+        self._machine = np.array([gpu.machine for gpu in router.gpus])
+        self._local = np.array([gpu.local for gpu in router.gpus])
+        self._gpus = np.bincount(self._machine)  # of each machine
+        self._begin = np.array([site.first_link for site in sites], dtype=np.int32)
+        ends = [router.leaves.get(machine, (0, 0)) for machine in range(len(sites))]
+        self._leaves = np.array(ends, dtype=np.int32)
+        ways = self._kinds * self._kinds * 3  # by kinds, and in one machine, below one leaf, or further
+        self._first = np.full(ways, -1, dtype=np.int64)  # the first row of a way, -1 where not laid out
+        self._hops = np.ones(ways, dtype=np.int64)
+        self._links: Routes = np.zeros((0, 1), dtype=np.int32)  # (rows, hops), counted from a beginning
+        self._owner: Routes = np.zeros((0, 1), dtype=np.int32)  # (rows, hops), whose beginning
+
+    def routes(self, sources: NDArray[np.integer], targets: NDArray[np.integer]) -> Routes:
+        """Give many routes.
+
+        Parameters
+        ----------
+        sources, targets : (n,) int
+            Ranks.
+
+        Returns
+        -------
+        (n, hops) int32
+            Links, padded with -1 to the longest kind of route among them.
+        """
+        here, there = self._machine[sources], self._machine[targets]
+        apart = self._leaves[here, 0] != self._leaves[there, 0]
+        way = (self._kind[here] * self._kinds + self._kind[there]) * 3 + (here != there) + apart
+        used = np.flatnonzero(np.bincount(way, minlength=len(self._first)))
+        missing = used[self._first[used] < 0]
+        if len(missing):
+            examples = [int(np.argmax(way == one)) for one in missing]
+            self._lay(missing, [(int(here[one]), int(there[one])) for one in examples])
+        row = self._first[way] + self._local[sources] * self._gpus[there] + self._local[targets]
+        hops = int(self._hops[used].max(initial=1))
+        routes: Routes = self._links[:, :hops][row]
+        begin = self._beginnings(sources, targets, here, there)
+        routes += begin[self._owner[:, :hops][row], np.arange(len(row))[:, None]]
+        return routes
+
+    def _beginnings(
+        self, sources: NDArray[np.integer], targets: NDArray[np.integer], here: Ints, there: Ints
+    ) -> Routes:
+        """Give where the links of each owner begin for each route: (owners, n)."""
+        begin = np.zeros((5, len(here)), dtype=np.int32)
+        begin[SOURCE], begin[TARGET] = self._begin[here], self._begin[there]
+        begin[UP], begin[DOWN] = self._leaves[here, 0], self._leaves[there, 1]
+        fabric = self._router.fabric
+        if fabric.hashed:
+            begin[[UP, DOWN]] += spines(fabric.seed, sources, targets, fabric.planes)
+        return begin
+
+    def _lay(self, ways: Ints, pairs: list[tuple[int, int]]) -> None:
+        """Lay out more ways, each by the routes of one pair of machines that goes so."""
+        found = [self._counted(*pair) for pair in pairs]
+        self._hops[ways] = [links.shape[1] for links, _ in found]
+        self._first[ways] = np.cumsum([len(self._links), *(len(links) for links, _ in found)])[:-1]
+        hops = int(self._hops.max())
+        self._links = _stacked([self._links, *(links for links, _ in found)], hops, -1)
+        self._owner = _stacked([self._owner, *(owner for _, owner in found)], hops, NOBODY)
+
+    def _counted(self, here: int, there: int) -> tuple[Routes, Routes]:
+        """Give the links between the GPUs of two machines, from where their owners begin, and whose."""
+        links = self._block(here, there)
+        counted, owner = links.copy(), np.full(links.shape, NOBODY, dtype=np.int32)
+        (up, _), (_, down), planes = self._leaves[here], self._leaves[there], self._router.fabric.planes
+        for who, begin, count in ((UP, up, planes), (DOWN, down, planes)):
+            mine = (links >= begin) & (links < begin + count)
+            counted[mine], owner[mine] = 0, who
+        for who, machine in ((TARGET, there), (SOURCE, here)):
+            begin, count = self._begin[machine], len(self._router.sites[machine].wiring.links)
+            mine = (links >= begin) & (links < begin + count)
+            counted[mine], owner[mine] = links[mine] - begin, who
+        return counted, owner
+
+    def _block(self, here: int, there: int) -> Routes:
+        """Give the routes from each GPU of one machine to each of another: (pairs, hops)."""
+        ranks = self._router.ranks
+        found = [self._route(source, target) for source in ranks(here) for target in ranks(there)]
+        hops = max(1, *map(len, found))
+        return np.array([(*one, *[-1] * (hops - len(one))) for one in found], dtype=np.int32)
 
 
-def _alike(router: Router, here: int, there: int) -> tuple[int, int, bool, bool]:
-    """Say what two pairs of machines must share for their routes to differ by numbers alone."""
-    kinds = [id(router.sites[machine].wiring) for machine in (here, there)]
-    same_leaf = bool(router.leaves) and router.leaves[here] == router.leaves[there]
-    return kinds[0], kinds[1], here == there, same_leaf
-
-
-def block(router: Router, pair: tuple[int, int], route: Callable[[Device, Device], Route]) -> Block:
-    """Lay out the routes from the GPUs of one machine to those of another: (GPUs, GPUs, hops)."""
-    rows, columns = (router.ranks(machine) for machine in pair)
-    found = [[route(source, target) for target in columns] for source in rows]
-    hops = max(1, *(len(one) for row in found for one in row))
-    padded = [[(*one, *[-1] * (hops - len(one))) for one in row] for row in found]
-    return np.array(padded, dtype=np.int32).reshape(len(rows), len(columns), hops)
-
-
-def _spans(router: Router, here: int, there: int) -> list[tuple[int, int]]:
-    """Give the runs of links that the routes of a pair of machines are made of, as first and number."""
-    sites = [router.sites[machine] for machine in (here, there)]
-    spans = [(site.first_link, len(site.wiring.links)) for site in sites]
-    if router.leaves:
-        spans += [(router.leaves[here][0], 1), (router.leaves[there][1], 1)]
-    return spans
-
-
-def _moved(block: Block, old: list[tuple[int, int]], new: list[tuple[int, int]]) -> Block:
-    """Renumber the links of a block from one pair of machines to another."""
-    moved = block.copy()
-    for (begin, count), (to, _) in zip(old, new, strict=True):
-        mine = (block >= begin) & (block < begin + count)
-        moved[mine] = block[mine] + np.int32(to - begin)
-    return moved
+def _stacked(parts: list[Routes], hops: int, fill: int) -> Routes:
+    """Set rows below each other, all filled up to so many hops."""
+    wide = [np.pad(one, ((0, 0), (0, hops - one.shape[1])), constant_values=fill) for one in parts]
+    return np.concatenate(wide)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -28,7 +29,7 @@ from janus_sim.topology.place import (
 from janus_sim.topology.resolve import Source, resolve
 from janus_sim.topology.routing import Route, Router
 from janus_sim.topology.spec import TopologySpec
-from janus_sim.topology.table import table
+from janus_sim.topology.table import Layout
 from janus_sim.topology.transfers import Envelope, Floats, envelopes
 
 
@@ -68,7 +69,6 @@ class Topology:
     _router: Router = field(repr=False)
     _envelopes: Mapping[tuple[str, str], Envelope] = field(repr=False)
     _routes: dict[tuple[Device, Device], tuple[Route, PathKind]] = field(repr=False, default_factory=dict)
-    _tables: list[NDArray[np.int32]] = field(repr=False, default_factory=list)
 
     @classmethod
     def load(cls, source: Source, beside: Path | None = None, where: str = "") -> Self:
@@ -115,7 +115,7 @@ class Topology:
                 dict(talk.sms), talk.all_reduce_efficiency, talk.channels, talk.overlap_loss
             ),
             changes=tuple(parts.changes),
-            _router=Router(parts.sites, parts.gpus, spec.fabric.type, parts.leaves),
+            _router=Router(parts.sites, parts.gpus, spec.fabric, parts.leaves),
             _envelopes=envelopes(spec.transfers),
         )
 
@@ -138,6 +138,10 @@ class Topology:
     def alive(self) -> int:
         """How many ranks are simulated, from the first on; see `janus_sim.topology.alike`."""
         return self.world
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return Layout(self._router, self.route)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Topology) and self.spec == other.spec
@@ -175,17 +179,14 @@ class Topology:
         Returns
         -------
         (n, hops) int32
-            Link indices in order of travel, padded with -1 to the longest route of the cluster.
+            Links in order of travel, padded with -1 to the longest kind of route among them.
 
         Raises
         ------
         UnreachableError
-            When any GPU cannot reach any other.
+            When a GPU of a source's machine cannot reach one of its target's machine.
         """
-        if not self._tables:
-            self._tables.append(table(self._router, self.route))
-        chosen: NDArray[np.int32] = self._tables[0][sources, targets]
-        return chosen
+        return self._layout.routes(sources, targets)
 
     def start(self, word: Word, path_kind: PathKind, sizes: Floats) -> tuple[Floats, Floats]:
         """Give start times and rate caps of transfers by size; see `janus_sim.topology.transfers`.

@@ -190,3 +190,11 @@ def test_a_key_that_cannot_be_read_hides_no_other_mistake(file: Path) -> None:
 
 def test_an_empty_value_is_called_empty(file: Path) -> None:
     assert "seed  is empty; write a valid integer" in refusal(file, "seed=")
+
+
+def test_alike_goes_to_every_scenario_and_is_no_other_word() -> None:
+    about = {"topology": "a100_2x8", "workload": "moe_gpt", "policies": {"janus": {}}}
+    (scenario,) = Experiment(**about, alike="machines").scenarios()
+    assert scenario.alike == "machines"
+    with pytest.raises(InputError, match="write machines, or leave it out"):
+        Experiment(**about, vary={"alike": ["gpus"]}).scenarios()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from janus_sim import Scenario, simulate
@@ -13,6 +14,7 @@ from janus_sim.errors import InputError
 from janus_sim.files import merge
 from janus_sim.policies import DataCentric, ExpertCentric, Janus, Pipelined, Policy
 from janus_sim.results.result import Result
+from janus_sim.results.tables import text
 from janus_sim.simulate import BINS, run
 from janus_sim.step.alike import folded
 from janus_sim.topology import Topology
@@ -171,3 +173,5 @@ def test_a_scenario_asks_for_it_and_its_result_says_so() -> None:
     assert set(np.unique(one.record.spans["rank"]).tolist()) == set(range(8))
     assert one.layers.equals(whole.layers)
     assert Scenario(**about).key() != Scenario(**about, alike="machines").key()
+    shown = text(pd.concat([whole.summary(), one.summary()]))
+    assert list(shown["alike"]) == ["-", "1 machine for 4"]

@@ -43,6 +43,39 @@ def test_a_rail_that_the_source_lacks_is_changed_on_the_far_side(
     assert names(topology, 3, 7) == [*route.split(), *far.split()]
 
 
+def test_without_pxn_a_gpu_goes_to_the_nic_by_pcie(
+    small: Callable[..., Topology], names: Callable[..., list[str]]
+) -> None:
+    topology = small({"fabric": {"type": "rails", "pxn": False}})
+    route = (
+        "m0.gpu0.pcie.up m0.switch0.uplink.up m0.switch1.uplink.down m0.nic1.out m1.nic1.in m1.gpu3.pcie.down"
+    )
+    assert names(topology, 0, 7) == route.split()
+    assert names(topology, 0, 4) == names(small(RAILS), 0, 4)
+
+
+def test_rails_that_are_joined_are_crossed_where_pxn_does_not_lead(
+    small: Callable[..., Topology], names: Callable[..., list[str]]
+) -> None:
+    crossed = ["m0.gpu0.pcie.up", "m0.nic0.out", "m1.nic1.in", "m1.gpu3.pcie.down"]
+    fabric = {"type": "rails", "cross_nic": True}
+    assert names(small({"fabric": {**fabric, "pxn": False}}), 0, 7) == crossed
+    assert names(small({"fabric": fabric, "machine": {"nvlink": {"type": "none"}}}), 0, 7) == crossed
+    assert names(small({"fabric": fabric}), 0, 7) == names(small(RAILS), 0, 7)  # PXN leads there
+
+
+def test_a_rail_that_the_source_lacks_is_crossed_where_rails_are_joined(
+    small: Callable[..., Topology], names: Callable[..., list[str]]
+) -> None:
+    one_nic = {"machines": 1, "machine": {"nics": {"count": 1}}}
+    fabric = {"type": "rails", "cross_nic": True}
+    topology = small({"fabric": fabric, "machines": None, "mixed": [one_nic, {"machines": 1}]})
+    route = (
+        "m0.gpu3.pcie.up m0.switch1.uplink.up m0.switch0.uplink.down m0.nic0.out m1.nic1.in m1.gpu3.pcie.down"
+    )
+    assert names(topology, 3, 7) == route.split()
+
+
 def test_leaves_are_narrower_by_the_oversubscription(
     small: Callable[..., Topology], names: Callable[..., list[str]]
 ) -> None:

@@ -43,6 +43,9 @@ def clusters(draw: st.DrawFn) -> Topology:
     fabric: dict[str, Any] = {"type": draw(st.sampled_from(["switch", "rails", "leaf_spine"]))}
     if fabric["type"] == "leaf_spine":
         fabric |= {"machines_per_leaf": draw(st.integers(1, 2)), "oversubscription": 2.0}
+        fabric |= draw(st.sampled_from([{}, {"paths": "hash", "spines": 3, "seed": 1}]))
+    if fabric["type"] == "rails":
+        fabric |= {"pxn": draw(st.booleans()), "cross_nic": draw(st.booleans())}
     lines = {kind: [{"start": "1 us"}] for kind in ("nvlink", "pcie", "rdma")}
     return Topology.load(
         {
