@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import janus_sim
-from janus_sim.cli import advise, bench, explain, report, show, timeline, uncertainty
+from janus_sim.cli import advise, bench, check, explain, new, report, run, schema, show, timeline, uncertainty
 from janus_sim.cli.show import Format
 from janus_sim.errors import JanusSimError
-
-if TYPE_CHECKING:
-    from janus_sim.scenario import Experiment
 
 INTERRUPTED = 130
 
@@ -46,44 +42,20 @@ def _options(
 
 app.command()(advise.advise)
 app.command()(bench.bench)
+app.command()(check.check)
 app.command()(explain.explain)
+app.command()(new.new)
 app.command()(report.report)
+app.command()(schema.schema)
 app.command()(timeline.timeline)
 app.command()(uncertainty.uncertainty)
 
 
-Changes = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[key=value]...", help="Change a value; [b]key=a,b,c[/b] makes it an axis."),
-]
-Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Folder of the results; default results/NAME.")
-]
+app.command("run")(run.run)
+app.command("sweep", help="The same as [b]run[/b].")(run.run)
+app.command()(run.demo)
+
 Form = Annotated[Format, typer.Option("--format", help="A table, or one JSON array and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors (and JSON).")]
-Dry = Annotated[bool, typer.Option("--dry-run", help="Check the file, and show what would be run.")]
-
-
-@app.command("run")
-@app.command("sweep", help="The same as [b]run[/b].")
-def run(
-    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A preset, or a .yaml file.")],
-    changes: Changes = None,
-    out: Out = None,
-    form: Form = Format.table,
-    quiet: Quiet = False,
-    dry_run: Dry = False,
-) -> None:
-    """Run all scenarios of an experiment; print the table, write the results."""
-    from janus_sim.scenario import Experiment
-
-    _run(Experiment.load(experiment, changes or ()), out, form, quiet, dry_run)
-
-
-@app.command()
-def demo(out: Out = None, form: Form = Format.table, quiet: Quiet = False, dry_run: Dry = False) -> None:
-    """Run the quickstart: Janus against expert-centric on 32 GPUs."""
-    run("quickstart", None, out, form, quiet, dry_run)
 
 
 @app.command()
@@ -116,26 +88,6 @@ def workloads(form: Form = Format.table) -> None:
     _presets("workloads", form)
 
 
-def _run(experiment: Experiment, out: Path | None, form: Format, quiet: bool, dry_run: bool) -> None:
-    from janus_sim.files import check_folder
-    from janus_sim.sweep import check_experiment, folder_of, save, table
-    from janus_sim.sweep import run as run_all
-
-    target = out or folder_of(experiment)
-    checked = check_experiment(experiment)
-    if dry_run:
-        show.dry_run(checked, form)
-        return
-    check_folder(target)
-    with show.progress(len(checked.scenarios), quiet) as progress:
-        results = run_all(checked.scenarios, progress)
-        summary = table(results, experiment.baseline)
-    save(target, experiment, checked.scenarios, results, summary)
-    show.summary(summary, form, quiet)
-    if not quiet:
-        print(f"results are in {target}", file=sys.stderr)
-
-
 def _presets(room: str, form: Format) -> None:
     from janus_sim.files import layered, names
 
@@ -149,7 +101,8 @@ def _presets(room: str, form: Format) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and leave with its exit status.
 
-    0: done; 2: bad input; 3: the simulated system deadlocks; 130: interrupted.
+    0: done; 1: something failed (a scenario, a check); 2: bad input; 3: the simulated system deadlocks;
+    5: a check selected nothing; 130: interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -189,5 +142,5 @@ def _status(arguments: Sequence[str] | None) -> int:
         show()  # a mistake in the use of the command, told by typer itself
         return int(getattr(error, "exit_code", 2))
     if status == INTERRUPTED:
-        print("interrupted; nothing was written", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
     return status if isinstance(status, int) else 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +19,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from janus_sim.sweep import Checked, Progress
+    from janus_sim.sweep import Checked
+    from janus_sim.sweep.sweeping import Progress
 
 BAR = 60  #: characters of the longest bar
 MARGIN = 48  #: characters of a scenario's name, at the most
@@ -34,32 +35,44 @@ class Format(StrEnum):
     json = "json"
 
 
+class Rate(ProgressColumn):
+    """Runs a second of late."""
+
+    def render(self, task: Task) -> Text:
+        """Draw it."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.3g}/s" if speed else "")
+
+
 @contextmanager
 def progress(total: int, quiet: bool) -> Iterator[Progress | None]:
-    """Show on standard error how far the grid is: a bar on a terminal, a line a run elsewhere."""
+    """Show on standard error how far the grid is: a bar with rate and time left, or a line a run."""
     screen = console(stderr=True)
     if quiet:
         yield None
     elif not screen.is_terminal:
-        yield lambda number, scenario: print(
-            f"{number + 1}/{total} {scenario.name}", file=sys.stderr, flush=True
-        )
+        yield lambda done, scenario: print(f"{done}/{total} {scenario.name}", file=sys.stderr, flush=True)
     else:
-        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        columns = (
+            BarColumn(),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
         with RichProgress(*columns, console=screen, transient=True) as bar:
             task = bar.add_task("", total=total)
-            yield lambda number, scenario: bar.update(
-                task, completed=number, description=escape(scenario.name)
-            )
+            yield lambda done, scenario: bar.update(task, completed=done, description=escape(scenario.name))
 
 
-def summary(table: pd.DataFrame, form: Format, quiet: bool) -> None:
-    """Print the rows as JSON, or the table in words and the bars."""
+def summary(table: pd.DataFrame, form: Format, quiet: bool, means: pd.DataFrame | None = None) -> None:
+    """Print the rows as JSON, or in words with bars: the table, or with seeds the means over them."""
     from janus_sim.results import tables
 
     if form is Format.json:
         print(json.dumps(tables.json_rows(table), indent=1, allow_nan=False))
     elif not quiet:
+        table = table if means is None else means
         words = tables.text(table)
         grid(list(words.columns), words.to_numpy().tolist())
         bars(table)
@@ -69,6 +82,9 @@ def bars(table: pd.DataFrame) -> None:
     """Draw where each step went: one bar a row, as long as its step."""
     from janus_sim.results import tables
 
+    table = table[table["error"].isna()] if "error" in table else table
+    if not len(table):
+        return
     screen = console()
     parts = tables.breakdown(table)
     labels = [str(name) for name in table["scenario"]]

@@ -62,8 +62,9 @@ class PairFlows:
         talk, beside = fabric.topology.communication, self._flows_beside()
         self.weights = talk.channels / beside
         if word == "all_reduce":  # between machines a ring does not reach what its links carry at best
-            slowest = np.append(fabric.capacity, np.inf)[self.routes].min(axis=1, initial=np.inf)
-            reached = talk.all_reduce_efficiency * slowest / beside
+            crowd = np.append(np.bincount(self.routes[self.routes >= 0], minlength=len(fabric.capacity)), 1)
+            share = np.append(fabric.capacity, np.inf) / np.maximum(crowd, 1)
+            reached = talk.all_reduce_efficiency * share[self.routes].min(axis=1, initial=np.inf)
             self.caps = np.where(far > 0, np.minimum(self.caps, reached), self.caps)
 
     def start(self, which: Ints, now: float, groups: Ints, traffic: Traffic) -> int:

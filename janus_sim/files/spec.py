@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar, get_args
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
 from janus_sim import units
 from janus_sim.errors import InputError, Mistake
@@ -70,10 +70,20 @@ def _door(parse: Callable[[object], float], positive: bool) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-Bandwidth = Annotated[float, _door(units.parse_bandwidth, True)]  #: bytes per second, above zero
-Seconds = Annotated[float, _door(units.parse_time, False)]  #: seconds, zero or more
-Bytes = Annotated[float, _door(units.parse_bytes, False)]  #: bytes, zero or more
-FlopRate = Annotated[float, _door(units.parse_rate, True)]  #: FLOP per second, above zero
+def _words(example: str) -> WithJsonSchema:
+    """Say in a JSON schema that a value with a unit is written in words."""
+    return WithJsonSchema(
+        {"type": "string", "examples": [example], "description": f"with a unit, as {example}"}
+    )
+
+
+#: bytes per second, above zero
+Bandwidth = Annotated[float, _door(units.parse_bandwidth, True), _words("200 Gbit/s")]
+Seconds = Annotated[float, _door(units.parse_time, False), _words("50 us")]  #: seconds, zero or more
+Bytes = Annotated[float, _door(units.parse_bytes, False), _words("80 GB")]  #: bytes, zero or more
+FlopRate = Annotated[
+    float, _door(units.parse_rate, True), _words("312 TFLOP/s")
+]  #: FLOP per second, above zero
 Fraction = Annotated[float, Field(gt=0, le=1)]  #: above zero, one at most
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]

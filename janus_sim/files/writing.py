@@ -11,7 +11,8 @@ from pathlib import Path
 
 from janus_sim.errors import InputError, Mistake
 
-MARK = "provenance.json"  #: the file by which a folder is known as an earlier result
+#: The files by which a folder is known as an earlier result, and as a sweep that is not finished.
+MARKS = ("provenance.json", "sweep.json")
 
 
 def digest(data: bytes) -> str:
@@ -63,7 +64,7 @@ def check_folder(target: str | Path) -> None:
         return
     if not target.is_dir():
         raise InputError(Mistake(f"{target}:", "is not a folder; write the results elsewhere with --out"))
-    if any(target.iterdir()) and not (target / MARK).is_file():
+    if any(target.iterdir()) and not any((target / mark).is_file() for mark in MARKS):
         raise InputError(
             Mistake(
                 f"{target}:", "holds something else than a result; write the results elsewhere with --out"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,12 +53,18 @@ def write(
     ):
         for result in results:
             name = str(result.scenario.get("name", ""))
-            links.frame(name, result.links)
+            links.rows(name, (dict(zip(LINK_TYPES, row, strict=True)) for row in result.link_rows()))
             layer_rows.rows(name, result.record.layers)
             memory.rows(name, result.record.memory)
-            steps.frame(name, result.steps)
+            steps.rows(
+                name,
+                (
+                    dict(zip(_STEPS, (s.step, s.begin, s.end, s.seconds), strict=True))
+                    for s in result.record.steps
+                ),
+            )
             spans.add(name, result.record.spans)
-            series.add(name, {str(one): column.to_numpy() for one, column in result.link_series.items()})
+            series.add(name, result.link_bins())
     text = json.dumps(list(entries), indent=1) + "\n"
     (folder / "scenarios.json").write_text(text, encoding="utf-8", newline="\n")
 
@@ -78,21 +84,11 @@ class _Csv:
             [scenario, *(_cell(name, row.get(name)) for name in self.columns)] for row in rows
         )
 
-    def frame(self, scenario: str, table: pd.DataFrame) -> None:
-        """Append a whole table of one scenario."""
-        self.rows(scenario, _records(table))
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *problem: object) -> None:
         self.file.close()
-
-
-def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    names = [str(name) for name in table.columns]
-    columns = [table[name].tolist() for name in table.columns]
-    return (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
 def _cell(name: str, value: object) -> object:

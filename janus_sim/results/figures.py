@@ -23,8 +23,9 @@ MOST_BARS, MOST_POLICIES = 40, 4
 
 
 def draw(
-    results: Sequence[Result], summary: pd.DataFrame, folder: Path | str, baseline: str = ""
-) -> list[Path]:
+    results: Sequence[Result], summary: pd.DataFrame, folder: Path | str, baseline: str = "",
+    means: pd.DataFrame | None = None,
+) -> list[Path]:  # fmt: skip
     """Draw all figures as PNG and PDF into a folder; return the paths of the files.
 
     `step_time` shows every row of the summary; `links` and `timeline` compare the policies at the first point
@@ -33,10 +34,12 @@ def draw(
     Parameters
     ----------
     results
-        In the order of the rows of the summary.
+        In the order of the rows of the summary; those of the last rows may be missing.
+    means
+        One row for all seeds of a scenario, in place of the summary for `step_time`; see `results.seeds`.
     """
     chosen = first_point(results, summary)
-    figures = {"step_time": step_time(summary, baseline)}
+    figures = {"step_time": step_time(summary if means is None else means, baseline)}
     if any(link.series.any() for result in chosen.values() for link in result.record.links):
         figures["links"] = links(chosen)
     if any(len(result.record.spans["rank"]) for result in chosen.values()):
@@ -61,10 +64,12 @@ def first_point(results: Sequence[Result], summary: pd.DataFrame) -> dict[str, R
     """Return the results at the first point of the grid by policy, of the first few policies."""
     point = [name for name in tables.grid_columns(summary, "") if not name.startswith("policies.")]
     chosen: dict[str, Result] = {}
-    for row, result in enumerate(results):
-        if all(_same(summary[name].iloc[row], summary[name].iloc[0]) for name in point):
-            chosen.setdefault(str(summary["policy"].iloc[row]), result)
-    return dict(list(chosen.items())[:MOST_POLICIES])
+    for row in range(min(len(results), len(summary))):
+        policy = str(summary["policy"].iloc[row])
+        same = all(_same(summary[name].iloc[row], summary[name].iloc[0]) for name in point)
+        if same and policy not in chosen and len(chosen) < MOST_POLICIES:
+            chosen[policy] = results[row]  # read now, and only now
+    return chosen
 
 
 def step_time(summary: pd.DataFrame, baseline: str = "") -> Figure:
@@ -84,6 +89,7 @@ def step_time(summary: pd.DataFrame, baseline: str = "") -> Figure:
         for place, seconds, speedup in zip(places, shown["step_time_s"], shown["speedup"], strict=True):
             words = f"{seconds * 1e3:.1f} ms" + ("" if pd.isna(speedup) else f"   {speedup:.2f}x")
             axes.text(seconds * 1e3 + longest * 0.01, place, words, va="center", fontsize=8, color=TEXT)
+        _whiskers(axes, places, shown)
         axes.set_yticks(places, shown["policy"].tolist())
         for place, heading in marks:
             axes.text(0, place, heading, va="center", fontsize=9, fontweight="bold", color=TEXT)
@@ -96,6 +102,15 @@ def step_time(summary: pd.DataFrame, baseline: str = "") -> Figure:
         title(figure, finding(summary, baseline), 68)
         figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=8)
         return figure
+
+
+def _whiskers(axes: Any, places: Sequence[float], shown: pd.DataFrame) -> None:  # noqa: ANN401
+    """Draw the 95 % interval of each paired difference to the baseline around the end of its bar."""
+    if "difference_low_s" not in shown:
+        return
+    half = (shown["difference_high_s"] - shown["difference_low_s"]) / 2 * 1e3
+    ends = shown["step_time_s"] * 1e3
+    axes.errorbar(ends, places, xerr=half.fillna(0.0), fmt="none", ecolor=TEXT, elinewidth=1, capsize=2)
 
 
 def finding(summary: pd.DataFrame, baseline: str = "") -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from janus_sim.record import SPAN_COLUMNS, LinkRecord, Record, StepRecord
 from janus_sim.results.result import Result
 
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 MAGIC = b"janus-sim result 1"
 _LINK = ("name", "kind", "machine", "capacity", "crosses", "expert_bytes", "dense_bytes", "busy", "bin_width")
 
@@ -110,6 +111,8 @@ def unpack(data: bytes, scenario: Mapping[str, Any]) -> Result:
 
 def plain(value: Any) -> Any:  # noqa: ANN401
     """Return mappings, sequences and numbers as JSON knows them."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):

@@ -83,18 +83,24 @@ class Result:
     @cached_property
     def links(self) -> pd.DataFrame:
         """One row a link: bytes and busy seconds over the whole run, mean and peak utilization."""
+        return pd.DataFrame(self.link_rows(), columns=list(LINK_TYPES)).astype(LINK_TYPES)
+
+    def link_rows(self) -> list[tuple[Any, ...]]:
+        """Return the rows of `links` as plain values."""
         seconds = metrics.span_of_time(self.record)
-        rows = [
+        return [
             (link.name, link.kind, link.machine, link.capacity, link.crosses, link.expert_bytes,
-            link.dense_bytes,
-             link.busy, *metrics.utilization(link, seconds))
+             link.dense_bytes, link.busy, *metrics.utilization(link, seconds))
             for link in self.record.links
         ]  # fmt: skip
-        return pd.DataFrame(rows, columns=list(LINK_TYPES)).astype(LINK_TYPES)
 
     @cached_property
     def link_series(self) -> pd.DataFrame:
         """One row a link and bin in which it carried anything: link, begin_s, seconds, bytes, utilization."""
+        return pd.DataFrame(self.link_bins())
+
+    def link_bins(self) -> dict[str, NDArray[Any]]:
+        """Return the columns of `link_series` as arrays."""
         rows = [(link, np.flatnonzero(link.series)) for link in self.record.links]
         many = [len(bins) for _, bins in rows]
 
@@ -104,13 +110,13 @@ class Result:
         moved = column([link.series[bins] for link, bins in rows], float)
         width = np.repeat(np.array([link.bin_width for link, _ in rows], dtype=float), many)
         room = width * np.repeat(np.array([link.capacity for link, _ in rows], dtype=float), many)
-        return pd.DataFrame({
+        return {
             "link": np.repeat(np.array([link.name for link, _ in rows], dtype=object), many),
             "begin_s": column([bins for _, bins in rows], int) * width,
             "seconds": width,
             "bytes": moved,
             "utilization": moved / room,
-        })  # fmt: skip
+        }
 
     @cached_property
     def layers(self) -> pd.DataFrame:

@@ -186,12 +186,17 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
     for name, (heading, factor, form) in WORDS.items():
         if name in table and not table[name].isna().all():
             shown[heading] = [_number(value, factor, form) for value in table[name]]
+            if name == "speedup" and "speedup_low" in table:
+                ends = zip(table["speedup_low"], table["speedup_high"], strict=True)
+                shown["95 %"] = [f"{_number(low, 1, form)} to {_number(high, 1, form)}" for low, high in ends]
     if "images" in table and (table["images"].fillna(1) > 1).any():
         shown["alike"] = [_alike(value) for value in table["images"]]
     if "fits" in table:
         shown["fits"] = ["-" if pd.isna(value) else "yes" if value else "NO" for value in table["fits"]]
     if "paradigms" in table and any(table["paradigms"]):
-        shown["paradigms"] = [str(value) for value in table["paradigms"]]
+        shown["paradigms"] = [_word(value) for value in table["paradigms"]]
+    if "error" in table:
+        shown["error"] = ["" if pd.isna(value) else str(value).splitlines()[0] for value in table["error"]]
     return pd.DataFrame(shown)
 
 

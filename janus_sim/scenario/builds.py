@@ -11,6 +11,7 @@ from janus_sim.files import digest, find, layered, stamp_of
 
 if TYPE_CHECKING:
     from janus_sim.topology import Topology
+    from janus_sim.workload.spec import WorkloadSpec
 
 KEPT = 64  #: values of a kind that are remembered
 
@@ -39,6 +40,7 @@ class Remembered(Generic[T]):
 
 
 _topologies: Remembered[Topology] = Remembered()
+_specs: Remembered[WorkloadSpec] = Remembered()
 _files: Remembered[dict[str, str]] = Remembered()
 _digests: Remembered[str] = Remembered()
 
@@ -52,6 +54,16 @@ def topology(written: Written, beside: Path | None, where: str) -> Topology:
         return built, (*files("topologies", written, beside), *_gpus(built, beside))
 
     return _topologies.get(_name(written, beside), build)
+
+
+def workload_spec(written: Written, beside: Path | None, where: str) -> WorkloadSpec:
+    """Read a workload, or give the one that was read before."""
+    from janus_sim.workload.spec import WorkloadSpec
+
+    def read() -> tuple[WorkloadSpec, Files]:
+        return WorkloadSpec.load(written, where, beside), files("workloads", written, beside)
+
+    return _specs.get(_name(written, beside), read)
 
 
 def inputs(room: str, written: Written, beside: Path | None) -> dict[str, str]:

@@ -42,6 +42,8 @@ class Experiment(Spec):
     zip : mapping, or a tuple of mappings
         Paths whose values move together: one more axis each.
     seed : int
+    seeds : int, optional
+        Run each scenario under so many seeds, from ``seed`` on, the same for all policies.
     steps : int, optional
     alike : "machines", optional
         See `Scenario`.
@@ -71,6 +73,7 @@ class Experiment(Spec):
     vary: dict[str, Any] = Field(default_factory=dict)
     zip: Any = ()
     seed: NonNegative = 0
+    seeds: Positive | None = None
     steps: Positive | None = None
     alike: Literal["machines"] | None = None
     uncertainty: dict[str, Any] = Field(default_factory=dict)
@@ -155,6 +158,10 @@ class Experiment(Spec):
                 )
             seen |= dict.fromkeys(group)
             axes.append(dict(group))
+        if self.seeds is not None and "seed" in seen:
+            mistakes.append(Mistake(self.where("seeds"), "stands beside an axis of seeds; write one of them"))
+        elif self.seeds is not None:
+            axes.append({"seed": tuple(range(self.seed, self.seed + self.seeds))})
         if mistakes:
             raise InputError(mistakes)
         return tuple(axes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.files import join, knobs, nearest, show, validate
+from janus_sim.files import Spec, join, knobs, nearest, show, validate
 from janus_sim.scenario.modules import load_class
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def policy_from(spec: str | Mapping[str, Any], where: str = "", folders: Sequenc
     Examples
     --------
     >>> policy_from({"type": "expert_centric"})
-    ExpertCentric()
+    ExpertCentric(path='flat')
     """
     from janus_sim.policies import POLICIES
     from janus_sim.policies.base import Policy
@@ -109,7 +109,7 @@ def _plug(
     loose = {key: (Any, default, unit) if key in plugs else (hint, default, unit)
              for key, (hint, default, unit) in fields.items()}  # fmt: skip
     try:
-        checked = validate(knobs(name, loose), written, where)
+        checked = validate(_model(name, cls, loose), written, where)
         values |= {key: getattr(checked, key) for key in written if key not in plugs}
         names = {_name(field): field.name for field in dataclasses.fields(cls)} if fields else {}  # type: ignore[arg-type]
         values = {names[key]: value for key, value in values.items()}
@@ -118,6 +118,17 @@ def _plug(
     if mistakes:
         raise InputError(mistakes)
     return _build(cls, values, where)
+
+
+_models: dict[tuple[str, type, tuple[str, ...]], type[Spec]] = {}  # made once a class: it takes milliseconds
+
+
+def _model(name: str, cls: type, fields: Mapping[str, tuple[Any, Any, str]]) -> type[Spec]:
+    """Give the model of the knobs of a class."""
+    key = name, cls, tuple(fields)
+    if key not in _models:
+        _models[key] = knobs(name, fields)
+    return _models[key]
 
 
 def _build(cls: type[T], values: Mapping[str, Any], where: str) -> T:

@@ -96,12 +96,10 @@ class Scenario(Spec):
 
     def workload_spec(self) -> WorkloadSpec:
         """Read the workload."""
-        from janus_sim.workload.spec import WorkloadSpec
-
         where = self.where("workload")
         if isinstance(self.workload, str):  # mistakes inside a file are told with the path of that file
             where = f"{find('workloads', self.workload, self.beside, where)}:"
-        return WorkloadSpec.load(self._workload(), where, self.beside)
+        return builds.workload_spec(self._workload(), self.beside, where)
 
     def build_topology(self) -> Topology:
         """Build the topology."""

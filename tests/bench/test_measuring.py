@@ -55,3 +55,12 @@ def test_an_all_to_all_may_go_by_two_hops() -> None:
     flat, hops = (measure(place, "all_to_all", 8 * GB, path=path) for path in ("flat", "2dh"))  # type: ignore[arg-type]
     assert flat.time == pytest.approx(4)
     assert hops.time > 6 + 4  # 3/4 and 1/2 of 8 GB, and copies
+
+
+def test_a_ring_over_leaves_without_oversubscription_is_one_over_a_switch() -> None:
+    """Its cap follows its share of the narrowest link of its route, however crowded the others are."""
+    times = []
+    for fabric in ({"type": "switch"}, {"type": "leaf_spine", "machines_per_leaf": 1, "oversubscription": 1}):
+        cluster = Topology.load({"base": "a100_2x8", "fabric": fabric})
+        times.append(measure(cluster, "all_reduce", 1 << 26).time)
+    assert times[0] == pytest.approx(times[1], rel=1e-9)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from janus_sim import open_results
 from tests.cli.conftest import COMMAND, Run
 
 FILES = ["layers.csv", "links.csv", "provenance.json", "spans.parquet", "summary.csv"]
@@ -128,7 +129,7 @@ def test_a_reader_who_has_seen_enough_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_an_interrupt_ends_with_130_and_leaves_nothing(tiny: Path) -> None:
+def test_an_interrupt_ends_with_130_and_keeps_what_is_done(tiny: Path) -> None:
     with start(tiny.parent, "run", tiny, "seed=" + ",".join(map(str, range(1000)))) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -139,7 +140,9 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(tiny: Path) -> None:
         assert process.wait(60) == 130
     assert "Traceback" not in rest
     assert "interrupted" in rest
-    assert not (tiny.parent / "results").exists()
+    folder = tiny.parent / "results" / "tiny"
+    assert len(list((folder / "runs").iterdir())) >= 2
+    assert sorted(path.name for path in folder.iterdir()) == ["runs", "sweep.json"]
 
 
 MINE = '''
@@ -197,7 +200,10 @@ def test_a_policy_that_hangs_or_breaks_the_protocol_is_told(
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     assert not [word for word in words if word not in done.stderr], done.stderr
-    assert not (tiny.parent / "results").exists()
+    rows = open_results(tiny.parent / "results" / "tiny").table()
+    assert rows["error"].notna().tolist() == [False, False, False, True]
+    assert words[0] in rows["error"].iloc[-1]
+    assert rows["speedup"].notna().tolist() == [True, True, True, False]
 
 
 def test_a_policy_beside_the_file_runs_from_elsewhere_and_is_never_stale(

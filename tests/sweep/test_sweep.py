@@ -1,4 +1,4 @@
-"""A grid in one process: rows in order, speedups over the baseline of the same point, all mistakes first."""
+"""A grid: rows in order, speedups over the baseline of the same point, all mistakes first."""
 
 from __future__ import annotations
 
@@ -10,14 +10,6 @@ import pytest
 from janus_sim import Experiment, Scenario, open_results, sweep
 from janus_sim.errors import InputError
 from janus_sim.sweep import check, provenance
-from tests.cli.conftest import TINY
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.yaml"
-    path.write_text(TINY)
-    return path
 
 
 def test_each_row_is_compared_with_the_baseline_at_its_own_point(tiny: Path) -> None:
@@ -41,10 +33,10 @@ def test_without_a_baseline_there_is_no_speedup(tiny: Path) -> None:
     assert sweep(tiny, ["policies=janus"])["speedup"].isna().all()
 
 
-def test_progress_is_told_before_each_run(tiny: Path) -> None:
+def test_progress_is_told_after_each_run(tiny: Path) -> None:
     told: list[tuple[int, str]] = []
-    sweep(tiny, progress=lambda number, scenario: told.append((number, scenario.name)))
-    assert told == [(0, "expert_centric"), (1, "data_centric"), (2, "janus")]
+    sweep(tiny, progress=lambda done, scenario: told.append((done, scenario.name)))
+    assert told == [(1, "expert_centric"), (2, "data_centric"), (3, "janus")]
 
 
 def test_all_mistakes_of_all_scenarios_are_told_before_anything_runs(tiny: Path) -> None:
