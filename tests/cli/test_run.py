@@ -116,7 +116,10 @@ def test_the_lists(janus_sim: Run) -> None:
 
 def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
     command = [str(COMMAND), *map(str, arguments)]
-    return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(  # a test run in the background has interrupts ignored, and so would its children
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )  # fmt: skip
 
 
 def test_a_reader_who_has_seen_enough_is_no_error(tmp_path: Path) -> None:
