@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from janus_sim.simulate import simulate
     from janus_sim.sweep import sweep
     from janus_sim.topology import Topology
+    from janus_sim.traces import RoutingTrace
     from janus_sim.workload.copies import Copies
     from janus_sim.workload.layer import MoELayer, Plan, RoutedLayer
-    from janus_sim.workload.trace import RoutingTrace
     from janus_sim.workload.workload import Workload
 
 __version__ = "0.1.0"
@@ -53,7 +53,7 @@ _HOMES = {
     "Policy": "policies.base",
     "Result": "results.result",
     "RoutedLayer": "workload.layer",
-    "RoutingTrace": "workload.trace",
+    "RoutingTrace": "traces",
     "SCHEDULES": "schedules",
     "Scenario": "scenario",
     "Schedule": "schedules.base",

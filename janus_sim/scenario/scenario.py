@@ -171,7 +171,7 @@ class Scenario(Spec):
         return self.beside
 
     def _traces(self) -> tuple[Path, ...]:
-        from janus_sim.workload.trace_files import find_trace
+        from janus_sim.traces.reading import find_trace
 
         return tuple(find_trace(file, self._data_folder()) for file in self.workload_spec().routing.files)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from janus_sim.traces import RoutingTrace
 from janus_sim.workload.copies import Copies, Plan, Traffic
 from janus_sim.workload.layer import MoELayer, RoutedLayer
 from janus_sim.workload.layout import Layout
 from janus_sim.workload.spec import WorkloadSpec
-from janus_sim.workload.trace import RoutingTrace
 from janus_sim.workload.workload import Workload
 
 __all__ = [

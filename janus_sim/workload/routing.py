@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from janus_sim.errors import InputError, Mistake
+from janus_sim.traces import Recorded, read_traces
 from janus_sim.workload.layout import Layout
 from janus_sim.workload.spec import RoutingSpec, WorkloadSpec
 from janus_sim.workload.synthetic import SyntheticRouting
-from janus_sim.workload.trace import Routing, RoutingTrace
+from janus_sim.workload.trace import Routing
 
 
 def capacity(factor: float, top_k: int, tokens: int, experts: int) -> int:
@@ -50,7 +49,7 @@ def routing_of(spec: WorkloadSpec, layout: Layout, seed: int, where: str, beside
     if spec.routing.kind != "trace" or not spec.model.moe:
         return _checked_synthetic(spec, layout, seed, at)
     choice = spec.routing.iterations
-    trace = RoutingTrace.load(
+    trace = read_traces(
         spec.routing.files,
         iterations=None if isinstance(choice, int) else choice,
         spread=choice if isinstance(choice, int) else None,
@@ -88,7 +87,7 @@ def synthetic(spec: WorkloadSpec, routing: RoutingSpec, layout: Layout, seed: in
     )
 
 
-def _misfits(trace: RoutingTrace, spec: WorkloadSpec, layout: Layout, at: str) -> Iterator[Mistake]:
+def _misfits(trace: Recorded, spec: WorkloadSpec, layout: Layout, at: str) -> Iterator[Mistake]:
     """Tell where a trace does not belong to the workload."""
     experts = spec.experts(layout.world)
     if trace.ranks != layout.world:
@@ -110,13 +109,13 @@ def _misfits(trace: RoutingTrace, spec: WorkloadSpec, layout: Layout, at: str) -
             f"{trace.steps} iterations are chosen; write steps: {trace.steps}, not {spec.steps}",
         )
     rows, k = spec.tokens * spec.model.top_k, spec.model.top_k
-    sums = np.unique(np.concatenate([np.unique(layer.sum(axis=3)) for layer in trace.layers]))
-    if len(sums) > 1 or sums[0] != rows:
-        found = f"its ranks route {_several(tuple(sums.tolist()))} rows, the workload {rows} (tokens x top_k)"
+    if trace.info.rows != (rows, rows):
+        found = f"its ranks route {_several(trace.info.rows)} rows, the workload {rows} (tokens x top_k)"
         yield Mistake(
-            f"{at}.trace", f"{found}; write a micro_batch_size x seq_length of {sums[-1] // k} tokens"
+            f"{at}.trace",
+            f"{found}; write a micro_batch_size x seq_length of {trace.info.rows[1] // k} tokens",
         )
-    elif max(int(layer.max()) for layer in trace.layers) > spec.tokens:
+    elif trace.info.largest > spec.tokens:
         yield Mistake(
             f"{at}.trace", f"an expert has more rows than there are tokens ({spec.tokens}) at a rank"
         )

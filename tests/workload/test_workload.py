@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janus_sim.errors import InputError, PolicyError
+from janus_sim.traces import Chosen
 from janus_sim.workload import Plan, Workload
 from janus_sim.workload.routing import capacity
-from janus_sim.workload.trace import RoutingTrace
 
 MODEL: dict[str, Any] = {
     "layers": 4, "moe_layers": "every 2", "experts_per_rank": 1, "top_k": 2, "hidden": 16,
@@ -194,7 +194,7 @@ def test_real_routing_from_the_smartmoe_trace(data: Path) -> None:
         16, model, micro_batch_size=2, seq_length=1024, routing={"trace": files, "iterations": 12}
     )
     assert workload.steps == 12
-    assert isinstance(workload.trace, RoutingTrace)
+    assert isinstance(workload.trace, Chosen)
     straight = np.load(files[1], allow_pickle=False)["counts"][-1, :, 7].astype(np.int64).sum(axis=0)
     layer = workload.routed(11, 0, 7, "forward", 0, workload.plan)
     assert layer.imbalance() == straight.max() / straight.mean()

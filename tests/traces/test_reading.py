@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janus_sim.errors import InputError
-from janus_sim.workload import trace_files, trace_formats
-from janus_sim.workload.trace import RoutingTrace, choices
+from janus_sim.traces import RoutingTrace, arrays, reading
+from janus_sim.workload.trace import choices
 
 FILES = ("trace_mb0_iter0001-2491.npz", "trace_mb0_iter2501-5001.npz")
 
@@ -168,11 +168,11 @@ def test_headers_that_lie(tmp_path: Path, content: bytes) -> None:
 
 def test_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "t.npz", counts=np.ones((1, 1, 1, 10, 100), np.uint8))
-    monkeypatch.setattr(trace_formats, "LARGEST_TRACE", 4000)
+    monkeypatch.setattr(arrays, "LARGEST_TRACE", 4000)
     assert "does not fit" in refused(path)
-    monkeypatch.setattr(trace_formats, "LARGEST_TRACE", 500)
+    monkeypatch.setattr(arrays, "LARGEST_TRACE", 500)
     assert "more than 500" in refused(path)
-    monkeypatch.setattr(trace_files, "LARGEST_FILE", 10)
+    monkeypatch.setattr(reading, "LARGEST_FILE", 10)
     assert "at most 10" in refused(path)
 
 

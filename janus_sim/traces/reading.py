@@ -9,31 +9,38 @@ from pathlib import Path
 import numpy as np
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.workload.trace_formats import Layers, Part, RefusedError, read_csv, read_npz
+from janus_sim.traces.arrays import RefusedError, read_csv, read_npz
+from janus_sim.traces.chosen import Chosen, whole
+from janus_sim.traces.held import RoutingTrace
+from janus_sim.traces.recorded import Recorded
+from janus_sim.traces.trace import open_trace
 
 LARGEST_FILE = 256 * 2**20  #: bytes of a file that is read at all
 
 
 def read_traces(
     paths: Sequence[str | Path],
-    iterations: Sequence[int] | None,
-    spread: int | None,
-    beside: Path | None,
-    where: str,
-) -> tuple[Layers, tuple[int, ...]]:
-    """Return the layers and iteration numbers of all files, chosen as `RoutingTrace.load` describes.
+    iterations: Sequence[int] | None = None,
+    spread: int | None = None,
+    beside: Path | None = None,
+    where: str = "routing",
+) -> Chosen:
+    """Return the steps of all files, chosen as `RoutingTrace.load` describes; a .parquet is read lazily.
 
     Raises
     ------
     InputError
         With the mistakes of all files.
     """
-    parts, mistakes = [], []
+    parts: list[Recorded] = []
+    mistakes: list[Mistake] = []
     for path in paths:
         try:
             parts.append(_read(find_trace(path, beside)))
         except RefusedError as refused:
             mistakes.append(Mistake(f"{where}.trace", f'"{path}": {refused}'))
+        except InputError as error:
+            mistakes.extend(error.mistakes)
     if not mistakes:
         try:
             return _choose(_join(parts), iterations, spread)
@@ -59,37 +66,37 @@ def find_trace(path: str | Path, beside: Path | None = None) -> Path:
     raise RefusedError(f"no such file, neither beside the experiment nor in the working directory {hint}")
 
 
-def _read(path: Path) -> Part:
-    """Read one file, whatever is in it: a Part, or RefusedError."""
+def _read(path: Path) -> Recorded:
+    """Open one file, whatever is in it."""
+    readers = {".npz": read_npz, ".csv": read_csv}
+    if path.suffix.lower() == ".parquet":
+        return open_trace(path)
+    if path.suffix.lower() not in readers:
+        found = f'files ending in "{path.suffix}" are not read'
+        raise RefusedError(f"{found}; write .parquet, .npz or .csv, or import it: janus-sim trace import")
     if path.stat().st_size > LARGEST_FILE:
         raise RefusedError(f"the file has {path.stat().st_size} bytes; a trace has at most {LARGEST_FILE}")
-    readers = {".npz": read_npz, ".csv": read_csv}
-    if path.suffix.lower() not in readers:
-        raise RefusedError(f'files ending in "{path.suffix}" are not read; write .npz or .csv')
     try:
-        return readers[path.suffix.lower()](path)
+        part = readers[path.suffix.lower()](path)
     except OSError as error:
         raise RefusedError(f"cannot be read: {error.strerror or error}") from None
+    return RoutingTrace(part.layers, tuple(part.iterations.tolist()), path.name)
 
 
-def _join(parts: Sequence[Part]) -> Part:
+def _join(parts: Sequence[Recorded]) -> Chosen:
     """Join files in the order of their iterations."""
-    shapes = [tuple(layer.shape[1:] for layer in part.layers) for part in parts]
+    shapes = [(part.micro_batches, part.ranks, part.experts) for part in parts]
     if any(shape != shapes[0] for shape in shapes):
         raise RefusedError(f"the files do not hold the same layers (micro-batches, ranks, experts): {shapes}")
-    iterations = np.concatenate([part.iterations for part in parts])
-    if len(np.unique(iterations)) != len(iterations):
+    numbers = [number for part in parts for number in part.info.steps]
+    if len(set(numbers)) != len(numbers):
         raise RefusedError("two files hold the same iteration")
-    order = np.argsort(iterations)
-    layers = zip(*(part.layers for part in parts), strict=True)
-    return Part(tuple(np.concatenate(layer)[order] for layer in layers), iterations[order])
+    return whole(parts)
 
 
-def _choose(
-    part: Part, iterations: Sequence[int] | None, spread: int | None
-) -> tuple[Layers, tuple[int, ...]]:
+def _choose(trace: Chosen, iterations: Sequence[int] | None, spread: int | None) -> Chosen:
     """Pick the iterations wanted, in the order wanted."""
-    known = part.iterations.tolist()
+    known = list(trace.info.steps)
     if iterations is not None and spread is not None:
         raise RefusedError("iterations and spread exclude each other; write one")
     if spread is not None:
@@ -105,5 +112,6 @@ def _choose(
             near = min(known, key=lambda number: abs(number - (missing or [0])[0]))
             has = f"the trace has {len(known)} from {known[0]} to {known[-1]}, {near} among them"
             raise RefusedError(f"no iteration {', '.join(map(str, missing))}; {has}")
-        index = [known.index(number) for number in wanted]
-    return tuple(layer[index] for layer in part.layers), tuple(known[i] for i in index)
+        place = {number: index for index, number in enumerate(known)}
+        index = [place[number] for number in wanted]
+    return Chosen(trace.parts, tuple(trace.picks[one] for one in index))
