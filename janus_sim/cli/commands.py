@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 import janus_sim
-from janus_sim.cli import advise, bench, check, explain, new, report, run, schema, show, timeline, uncertainty
+from janus_sim.cli import (
+    advise,
+    bench,
+    check,
+    explain,
+    new,
+    report,
+    run,
+    schema,
+    show,
+    timeline,
+    trace,
+    uncertainty,
+)
 from janus_sim.cli.show import Format
 from janus_sim.errors import JanusSimError
 
@@ -49,6 +62,7 @@ app.command()(report.report)
 app.command()(schema.schema)
 app.command()(timeline.timeline)
 app.command()(uncertainty.uncertainty)
+app.add_typer(trace.app, name="trace")
 
 
 app.command("run")(run.run)

@@ -31,8 +31,8 @@ class TraceInfo:
     top_k : int
         Experts that a token chooses; 0 where nobody tells.
     tokens : int or (int, int)
-        Of every rank in every micro-batch; (fewest, most) where they differ. 0: read off the choices, or off
-        the counts and top_k; it stays 0 where neither tells.
+        Of every rank in every micro-batch; (fewest, most) where they differ. 0: read off the
+        counts and top_k; it stays 0 where top_k is not told.
     origin : str
         Who recorded it, and how; for a public trace the repository and its commit.
     licence : str
@@ -132,7 +132,7 @@ class Block:
         Tokens of each source rank that chose each expert.
     choices : (ranks, tokens, top_k) integer, optional
         Expert of each slot of each token; `NO_CHOICE` for a token that is padding, or was dropped. They agree
-        with the counts.
+        with the counts; the number of tokens may differ from block to block.
     """
 
     step: int

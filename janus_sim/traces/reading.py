@@ -23,7 +23,7 @@ def read_traces(
     iterations: Sequence[int] | None = None,
     spread: int | None = None,
     beside: Path | None = None,
-    where: str = "routing",
+    where: str = "",
 ) -> Chosen:
     """Return the steps of all files, chosen as `RoutingTrace.load` describes; a .parquet is read lazily.
 
@@ -38,14 +38,19 @@ def read_traces(
         try:
             parts.append(_read(find_trace(path, beside)))
         except RefusedError as refused:
-            mistakes.append(Mistake(f"{where}.trace", f'"{path}": {refused}'))
+            told = (
+                Mistake(f"{where}.trace", f'"{path}": {refused}')
+                if where
+                else Mistake(f"{path}:", str(refused))
+            )
+            mistakes.append(told)
         except InputError as error:
             mistakes.extend(error.mistakes)
     if not mistakes:
         try:
             return _choose(_join(parts), iterations, spread)
         except RefusedError as refused:
-            mistakes.append(Mistake(where, str(refused)))
+            mistakes.append(Mistake(where or f"{paths[0]}:", str(refused)))
     raise InputError(mistakes)
 
 

@@ -71,8 +71,6 @@ class Seen:
         """Return the tokens told, or those that the choices or the rows tell."""
         if self.told.tokens:
             return self.told.tokens
-        if self.first is not None and self.first.choices is not None:
-            return int(self.first.choices.shape[1])
         if not self.told.top_k:
             return 0
         fewest, most = (-(-rows // self.told.top_k) for rows in self.rows)
@@ -110,10 +108,7 @@ class Seen:
             yield Mistake(f"{at}, choices", "all blocks have choices, or none has")
         if block.choices is not None and first.choices is not None:
             k = block.choices.shape[2]
-            if block.choices.shape != first.choices.shape:
-                found = f"{block.choices.shape}; (ranks, tokens, top_k) was {first.choices.shape} before"
-                yield Mistake(f"{at}, choices", f"has the shape {found}")
-            elif k != self.told.top_k:
+            if k != self.told.top_k:
                 yield Mistake(f"{at}, choices", f"{k} a token; top_k is {self.told.top_k}")
         yield from self._too_many(block, at)
 

@@ -1,0 +1,13 @@
+"""`janus-sim trace`: recorded routing; each of its commands is a module of its own, and one line here."""
+
+from __future__ import annotations
+
+import typer
+
+from janus_sim.cli import trace_import, trace_info
+
+app = typer.Typer(no_args_is_help=True, help="Look at recorded routing, and bring it into the neutral form.")
+
+app.command("info")(trace_info.info)
+app.command("plot")(trace_info.plot)
+app.command("import")(trace_import.bring)

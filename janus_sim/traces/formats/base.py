@@ -1,0 +1,99 @@
+"""What an importer is: which files it knows, and how it reads them; and how it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from janus_sim.errors import InputError, Mistake
+from janus_sim.traces.form import Block, TraceInfo
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user says where files do not tell; 0 and empty: nothing.
+
+    Parameters
+    ----------
+    top_k, experts : int
+        Experts that a token chooses; experts of a layer.
+    tokens, ranks : int
+        Of a rank and micro-batch, and source ranks, where the files are one long stream of tokens.
+    micro_batches : int
+        At most so many of such a stream.
+    select : mapping
+        From columns to values, where a file holds several traces.
+    """
+
+    top_k: int = 0
+    experts: int = 0
+    tokens: int = 0
+    ranks: int = 0
+    micro_batches: int = 0
+    select: Mapping[str, str] = field(default_factory=dict)
+
+
+class Read(NamedTuple):
+    """What an importer gives: what is told, and the blocks, one after the other."""
+
+    info: TraceInfo
+    blocks: Iterable[Block]
+
+
+class Format(NamedTuple):
+    """One format.
+
+    `knows` looks at a file or a folder; `read` gets all of them.
+    """
+
+    knows: Callable[[Path], bool]
+    read: Callable[[Sequence[Path], Asked], Read]
+    what: str
+
+
+def refuse(path: Path | str, place: str, message: str) -> NoReturn:
+    """Raise an InputError that names the file, and the record and field in it.
+
+    Raises
+    ------
+    InputError
+        Always.
+    """
+    raise InputError(Mistake(f"{path}: {place}" if place else f"{path}:", message))
+
+
+def gap(numbers: Iterable[int], path: Path | str, what: str) -> None:
+    """Refuse numbers that do not go from 0 up without a gap.
+
+    Raises
+    ------
+    InputError
+        That names the first number missing.
+
+    Examples
+    --------
+    >>> gap([1, 0], "x", "rank")
+    >>> gap([0, 2], "x", "rank")
+    Traceback (most recent call last):
+        ...
+    janus_sim.errors.InputError: x:
+      rank  there are 0, 2, but no 1; all must be there from 0 on
+    """
+    known = sorted(set(numbers))
+    for wanted, found in enumerate(known):
+        if wanted != found:
+            there = ", ".join(map(str, known[:8])) + (", ..." if len(known) > 8 else "")
+            refuse(path, what, f"there are {there}, but no {wanted}; all must be there from 0 on")
+
+
+def inside(paths: Sequence[Path], patterns: Sequence[str]) -> list[Path]:
+    """Return the files: those named, and those in the folders named that match a pattern, by name."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted({file for pattern in patterns for file in path.glob(pattern)})
+        else:
+            found.append(path)
+    return found
