@@ -194,6 +194,7 @@ class LayerRecord(TypedDict, total=False):
     rows: int  #: token rows that the gate chose, all ranks and micro-batches
     dropped_rows: int  #: of them beyond the capacity
     expert_cross_machine_bytes: int
+    token_counts: str  #: how a policy counted tokens a machine: "exact", "expected", "" where it did not
 
 
 class MemoryRecord(TypedDict):

@@ -50,7 +50,7 @@ def simulate(scenario: Scenario) -> Result:
     from janus_sim.results.result import Result
 
     topology = scenario.build_topology()
-    workload, policy = scenario.build_workload(len(topology.gpus)), scenario.build_policy()
+    workload, policy = scenario.build_workload(topology.world, topology.width), scenario.build_policy()
     if scenario.alike:
         steps = scenario.steps or workload.steps
         topology = folded(topology, workload, policy, steps, scenario.where("alike"))

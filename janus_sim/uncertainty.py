@@ -161,7 +161,7 @@ def step_seconds(scenario: Scenario) -> float:
 
     topology = scenario.build_topology()
     record = simulate(
-        topology, scenario.build_workload(len(topology.gpus)), scenario.build_policy(),
+        topology, scenario.build_workload(topology.world, topology.width), scenario.build_policy(),
         scenario.build_schedule(), steps=scenario.steps, seed=scenario.seed, bins=0,
     )  # fmt: skip
     return sum(step.seconds for step in record.steps) / len(record.steps)

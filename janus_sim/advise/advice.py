@@ -107,7 +107,7 @@ def advise(base: Scenario, jobs: int = 2) -> Advice:
     base = with_policy(base, {"type": TOKENS})
     check([base])
     topology = base.build_topology()
-    workload = base.build_workload(len(topology.gpus))
+    workload = base.build_workload(topology.world, topology.width)
     layers = range(len(workload.moe_layers))
     if not layers:
         raise InputError(Mistake(base.where("workload.model"), "has no MoE layer: nothing to choose"))

@@ -13,7 +13,7 @@ from janus_sim.engine.time import Activity
 from janus_sim.errors import PolicyError
 
 if TYPE_CHECKING:
-    from janus_sim.engine.pairs import Ints, PairFlows, Word
+    from janus_sim.engine.pairs import Floats, Ints, PairFlows, Word
     from janus_sim.engine.place import Place
     from janus_sim.engine.stream import ComputeStream
 
@@ -158,12 +158,12 @@ class Collective(ABC):
     def _join(self, rank: int) -> None:
         """Start what can start now that `rank` is there."""
 
-    def _start(self, which: Ints, groups: Ints) -> int:
-        """Put some of the flows into the network; return the id of the first."""
+    def _start(self, which: Ints, groups: Ints, starts: Floats | None = None) -> int:
+        """Put some of the flows into the network, from now on or `starts`; return the id of the first."""
         if not self._moving:
             self._moving = True
             self.fabric.open(self.flows.routes, 1)
-        return self.flows.start(which, self.timeline.now, groups, self.traffic)
+        return self.flows.start(which, self.timeline.now, groups, self.traffic, starts)
 
 
 class _Call(Activity):

@@ -185,7 +185,7 @@ class Fabric:
         used = routes >= 0
         np.add.at(self._carried[traffic], routes[used], np.broadcast_to(sizes[:, None], routes.shape)[used])
         self._sync()
-        starts = starts + self._latency[routes].sum(axis=1)
+        starts = starts + self.latency(routes)
         ids = self.flows.add(
             routes, sizes.astype(np.float64), starts=starts, rate_cap=caps, weight=weights, groups=groups
         )
@@ -207,6 +207,11 @@ class Fabric:
         """Return how often each of the routes (n, hops) leaves a machine."""
         far: NDArray[np.int64] = self._crosses[routes].sum(axis=1)
         return far
+
+    def latency(self, routes: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the seconds (n,) that a byte takes along each of the routes (n, hops)."""
+        seconds: NDArray[np.float64] = self._latency[routes].sum(axis=1)
+        return seconds
 
     def set_capacity(self, link: int, capacity: float) -> None:
         """Give a link another capacity, in bytes per second, from now on."""

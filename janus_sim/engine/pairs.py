@@ -13,7 +13,7 @@ from janus_sim.engine.fabric import KINDS, Fabric, Traffic
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Word: TypeAlias = Literal["all_to_all", "all_reduce", "all_gather", "reduce_scatter", "broadcast"]
-Lines: TypeAlias = Literal["all_to_all", "all_reduce", "ring", "in_switch"]
+Lines: TypeAlias = Literal["all_to_all", "all_reduce", "ring", "in_switch", "dispatch", "combine", "notify"]
 
 
 class PairFlows:
@@ -29,8 +29,10 @@ class PairFlows:
     sizes : (n,) int64
         Bytes, above 0.
     word : {"all_to_all", "all_reduce", "all_gather", "reduce_scatter", "broadcast"}
-    lines : {"all_to_all", "all_reduce", "ring", "in_switch"}
+    lines : {"all_to_all", "all_reduce", "ring", "in_switch", "dispatch", "combine", "notify"}
         Whose start times and rates by message size these are.
+    sms : int
+        SMs of the kernel that moves them, where lines say what one moves.
 
     Attributes
     ----------
@@ -52,13 +54,15 @@ class PairFlows:
         sizes: Ints,
         word: Word,
         lines: Lines,
+        *,
+        sms: int = 0,
     ) -> None:
         self.fabric, self.source, self.sizes = fabric, source, sizes
         ranks = np.array(members, dtype=np.int64)
         self.routes = fabric.topology.routes(ranks[source], ranks[target])
         far = sizes * fabric.far(self.routes)
         self.sent, self.far = self._per_member(sizes, len(ranks)), self._per_member(far, len(ranks))
-        self.delays, self.caps = self._message_size(lines, len(ranks))
+        self.delays, self.caps = self._message_size(lines, len(ranks), sms)
         talk, beside = fabric.topology.communication, self._flows_beside()
         self.weights = talk.channels / beside
         if word == "all_reduce":  # between machines a ring does not reach what its links carry at best
@@ -67,12 +71,17 @@ class PairFlows:
             reached = talk.all_reduce_efficiency * share[self.routes].min(axis=1, initial=np.inf)
             self.caps = np.where(far > 0, np.minimum(self.caps, reached), self.caps)
 
-    def start(self, which: Ints, now: float, groups: Ints, traffic: Traffic) -> int:
-        """Put some of the flows into the network; return the id of the first, the others follow in order."""
+    def start(
+        self, which: Ints, now: float, groups: Ints, traffic: Traffic, starts: Floats | None = None
+    ) -> int:
+        """Put some of the flows into the network; return the id of the first, the others follow in order.
+
+        They start after their delays, counted from `now`, or at `starts`.
+        """
         return self.fabric.transfer_many(
             self.routes[which],
             self.sizes[which],
-            starts=now + self.delays[which],
+            starts=now + self.delays[which] if starts is None else starts,
             caps=self.caps[which],
             weights=self.weights[which],
             groups=groups,
@@ -92,7 +101,7 @@ class PairFlows:
         beside: Floats = crowd[self.routes].max(axis=1, initial=1).astype(np.float64)
         return beside
 
-    def _message_size(self, lines: Lines, members: int) -> tuple[Floats, Floats]:
+    def _message_size(self, lines: Lines, members: int, sms: int) -> tuple[Floats, Floats]:
         """Return start times and rate caps, by what each source sends over each kind of path."""
         delays, caps = np.zeros(len(self.sizes)), np.full(len(self.sizes), np.inf)
         kinds = self.fabric.kinds(self.routes)
@@ -101,6 +110,6 @@ class PairFlows:
             source, sizes = self.source[chosen], self.sizes[chosen]
             sent = np.zeros(members)
             np.add.at(sent, source, sizes)
-            start, cap = self.fabric.topology.start(lines, KINDS[kind], sent)
+            start, cap = self.fabric.topology.start(lines, KINDS[kind], sent, sms)
             delays[chosen], caps[chosen] = start[source], cap[source] * (sizes / sent[source])
         return delays, caps

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from janus_sim.engine.exchange import AllReduce, AllToAll
 from janus_sim.engine.hops import NAMES, AllToAllPath, hops
+from janus_sim.engine.pairs import Lines
+from janus_sim.engine.streaming import Streaming
 from janus_sim.engine.together import AllGather, Broadcast, ReduceScatter
 from janus_sim.workload.copies import Traffic as Sizes
 from janus_sim.workload.kernel import Kernel
@@ -29,27 +31,38 @@ class Together:
         place: Place
 
     def all_to_all(
-        self, sizes: Sizes, label: str, *, sms: int | None = None, stream: Hashable = ""
+        self,
+        sizes: Sizes | tuple[Sizes, ...],
+        label: str,
+        *,
+        lines: Lines = "all_to_all",
+        sms: int | None = None,
+        stream: Hashable = "",
     ) -> Activity:
-        """Exchange rows among `sizes.ranks`; over when my own sends and receives are.
+        """Exchange rows; over when my own sends and receives are.
 
         Parameters
         ----------
-        sizes : Traffic
-            Bytes from each rank to each; all ranks bring the same.
+        sizes : Traffic, or several
+            Bytes from each rank to each; all ranks bring the same. Several are hops of one kernel, which
+            stream into one another (`janus_sim.engine.streaming`).
         label : str
+        lines : {"all_to_all", "dispatch", "combine", "notify"}
+            Whose start times and rates they take (`transfers` of the topology).
         sms : int, optional
             SMs that the kernel holds, waiting included; those of the topology by default.
         stream : hashable
             Exchanges of the same ranks in one lane run in order of first calls; another stream runs beside.
         """
+        hops = sizes if isinstance(sizes, tuple) else (sizes,)
+        plain = lines == "all_to_all" and not isinstance(sizes, tuple)
         return self._cluster.collective(
-            AllToAll,
-            sizes.bytes,
+            AllToAll if plain else Streaming,
+            hops[0].bytes if plain else (lines, tuple(hop.bytes for hop in hops)),
             self.place,
             label,
             self.rank,
-            sizes.ranks,
+            hops[0].ranks,
             stream=stream,
             sms=sms,
             traffic="expert",

@@ -7,6 +7,7 @@ from janus_sim.policies.data_centric import DataCentric
 from janus_sim.policies.expert_centric import ExpertCentric
 from janus_sim.policies.janus import Janus
 from janus_sim.policies.modifier import Modifier
+from janus_sim.policies.node_limited import NodeLimited
 from janus_sim.policies.pipelined import Pipelined
 
 #: Every policy by the name that files use.
@@ -15,6 +16,7 @@ POLICIES: dict[str, type[Policy]] = {
     "data_centric": DataCentric,
     "janus": Janus,
     "pipelined": Pipelined,
+    "node_limited": NodeLimited,
 }
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "ExpertCentric",
     "Janus",
     "Modifier",
+    "NodeLimited",
     "Outcome",
     "Pipelined",
     "Policy",

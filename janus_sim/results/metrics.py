@@ -191,6 +191,15 @@ def carried(
     return sum(link.expert_bytes for link in chosen), sum(link.dense_bytes for link in chosen)
 
 
+def forward_machine_bytes(record: Record) -> float:
+    """Return the bytes of tokens and experts that leave a machine forward, a MoE layer and step (means)."""
+    spans, layers = record.spans, len(record.layers)
+    machines = len(set(record.facts.get("machine_of", (0,))))
+    forward = (spans["phase"] == "forward") & (spans["layer"] >= 0) & (spans["lane"] != "dense")
+    sent = int(spans["far_bytes"][forward].sum()) * images_of(record)
+    return sent / (machines * layers) if layers else float("nan")
+
+
 def peak_memory(record: Record) -> tuple[dict[int, int], dict[int, int]]:
     """Return peak bytes by rank, and of host memory by machine: the sums over their components."""
     gpus: dict[int, int] = {}

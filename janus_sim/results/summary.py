@@ -55,7 +55,11 @@ def _bytes(record: Record) -> dict[str, Any]:
     images = metrics.images_of(record)
     expert, dense = (images * size for size in metrics.carried(record.links, crosses=True))
     inside, across = metrics.goodput(record)
-    row = {"expert_cross_machine_bytes": _per(expert, steps), "dense_cross_machine_bytes": _per(dense, steps)}
+    row: dict[str, Any] = {
+        "expert_cross_machine_bytes": _per(expert, steps),
+        "dense_cross_machine_bytes": _per(dense, steps),
+    }
+    row["forward_machine_bytes_per_layer"] = metrics.forward_machine_bytes(record)
     for kind in LINK_KINDS:
         row[f"{kind}_bytes"] = _per(images * sum(metrics.carried(record.links, kind=kind)), steps)
     return row | {

@@ -108,12 +108,13 @@ class Scenario(Spec):
             where = f"{find('topologies', self.topology, self.beside, where)}:"
         return builds.topology(self.topology, self.beside, where)
 
-    def build_workload(self, world: int) -> Workload:
-        """Build the workload for so many ranks."""
+    def build_workload(self, world: int, width: int | None = None) -> Workload:
+        """Build the workload for so many ranks, `width` of them in each machine."""
         from janus_sim.workload.workload import Workload
 
         where, spec = self.where("workload"), self.workload_spec()
-        return Workload.load(spec, world, seed=self.seed, where=where, beside=self._data_folder())
+        folder = self._data_folder()
+        return Workload.load(spec, world, width=width, seed=self.seed, where=where, beside=folder)
 
     def build_policy(self) -> Policy:
         """Build the policy."""

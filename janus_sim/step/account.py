@@ -74,6 +74,7 @@ def layers(cluster: Cluster, done: list[Step]) -> tuple[LayerRecord, ...]:
                     rows=int(sum(one["rows"] for one in balance)) * alike,
                     dropped_rows=int(sum(one["dropped_rows"] for one in balance)) * alike,
                     expert_cross_machine_bytes=far.get((step.index, layer), 0) * cluster.images,
+                    token_counts=max(visit.counted for visit in visits),
                 )
             )
     return tuple(rows)

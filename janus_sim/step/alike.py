@@ -43,6 +43,8 @@ def folded(topology: Topology, workload: Workload, policy: Policy, steps: int, w
     reason = unlike(topology)
     if not reason and ep % width and width % ep:
         reason = f"groups of {ep} ranks begin and end inside machines of {width} GPUs"
+    if not reason and workload.layout.across:
+        reason = "groups have one rank of each"
     reason = reason or policy.unlike(max(1, ep // width)) or _routing(workload, width, steps)
     if workload.spec.routing.kind != "balanced":  # that of trials
         reason = reason or _routing(workload.balanced(), width, 1)

@@ -167,7 +167,7 @@ def rehearse_on(
         What complaints call it.
     """
     schedule = schedule or Sequential()
-    workload = Workload.load(about, world=len(topology.gpus))
+    workload = Workload.load(about, topology.world, width=topology.width)
     policy = settle(topology, workload, policy, schedule, 0)
     cluster = Cluster(topology)
     sent = overheard(cluster.fabric)

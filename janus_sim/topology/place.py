@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 Device: TypeAlias = int | tuple[Literal["host"], int]
 LinkKind: TypeAlias = Literal["nvlink", "pcie", "uplink", "memory", "socket", "nic", "fabric"]
 PathKind: TypeAlias = Literal["nvlink", "pcie", "rdma"]
-Word: TypeAlias = Literal["all_to_all", "all_reduce", "ring", "in_switch", "pull"]
+Word: TypeAlias = Literal[
+    "all_to_all", "all_reduce", "ring", "in_switch", "dispatch", "combine", "notify", "pull"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,10 +108,14 @@ class CommunicationSpec(Spec):
 
 
 class LineSpec(Spec):
-    """One line of an envelope: a start time, then a rate; without a rate the links alone decide."""
+    """One line of an envelope: a start time, then a rate; without a rate the links alone decide.
+
+    `sm_rate` is what one SM of the kernel moves: all its SMs together hold the line's rate down.
+    """
 
     start: Seconds
     rate: Bandwidth | None = None
+    sm_rate: Bandwidth | None = None
 
 
 class LinesSpec(Spec):
@@ -127,6 +131,8 @@ class TransfersSpec(Spec):
 
     ``ring``: of what goes along flat rings (all-gather, reduce-scatter, broadcast, an all-reduce of that
     algorithm); ``in_switch``: of an all-reduce of that algorithm. Where they say nothing, all_reduce holds.
+    ``dispatch``, ``combine``, ``notify``: the kernels of a node-limited All-to-All, and the exchange of
+    counts before them. Where they say nothing, all_to_all holds.
     """
 
     all_to_all: LinesSpec
@@ -134,6 +140,9 @@ class TransfersSpec(Spec):
     pull: LinesSpec
     ring: LinesSpec = LinesSpec()
     in_switch: LinesSpec = LinesSpec()
+    dispatch: LinesSpec = LinesSpec()
+    combine: LinesSpec = LinesSpec()
+    notify: LinesSpec = LinesSpec()
 
 
 class OverrideSpec(Spec):

@@ -135,6 +135,12 @@ class Topology:
         return len(self.gpus)
 
     @property
+    def width(self) -> int | None:
+        """How many GPUs each machine has; None where they have unequally many."""
+        widths = {len(machine.ranks) for machine in self.machines}
+        return widths.pop() if len(widths) == 1 else None
+
+    @property
     def alive(self) -> int:
         """How many ranks are simulated, from the first on; see `janus_sim.topology.alike`."""
         return self.world
@@ -188,15 +194,17 @@ class Topology:
         """
         return self._layout.routes(sources, targets)
 
-    def start(self, word: Word, path_kind: PathKind, sizes: Floats) -> tuple[Floats, Floats]:
+    def start(self, word: Word, path_kind: PathKind, sizes: Floats, sms: int = 0) -> tuple[Floats, Floats]:
         """Give start times and rate caps of transfers by size; see `janus_sim.topology.transfers`.
 
         Parameters
         ----------
-        word : {"all_to_all", "all_reduce", "ring", "in_switch", "pull"}
+        word : {"all_to_all", "all_reduce", "ring", "in_switch", "dispatch", "combine", "notify", "pull"}
         path_kind : {"nvlink", "pcie", "rdma"}
         sizes : (n,) float64
             Bytes; in a collective, all that a rank sends over paths of this kind.
+        sms : int
+            Of the kernel, where lines say what one SM moves.
 
         Returns
         -------
@@ -213,7 +221,7 @@ class Topology:
         envelope = self._envelopes.get((word, path_kind))
         if envelope is None:
             raise InputError(Mistake(f"transfers.{word}.{path_kind}", "is missing; write [{start: 50 us}]"))
-        return envelope(sizes)
+        return envelope(sizes, sms)
 
     def name_of(self, device: Device) -> str:
         """Name a device: ``GPU 3`` or ``the host memory of machine 1``."""

@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from janus_sim.workload.copies import Ints, Plan, Traffic, frozen, max_over_mean
+from janus_sim.workload.distinct import distinct, expected, two_hops
 from janus_sim.workload.visit import MoELayer
 
 __all__ = ["MoELayer", "Plan", "RoutedLayer", "Traffic", "max_over_mean"]
@@ -35,6 +37,9 @@ class RoutedLayer(MoELayer):
         Whether `rows_sent` is the capacity everywhere, so that nobody has to read counts back.
     part : tuple of int
         Which part of `split` this is, outermost first; () for the whole.
+    tokens_chose : function, optional
+        Gives the experts of each token (n, tokens, top_k), which agree with `chosen`, or None where nobody
+        knows them; asked only where they are needed. None for a part of a layer.
     """
 
     chosen: Ints
@@ -42,6 +47,7 @@ class RoutedLayer(MoELayer):
     rows_sent: Ints
     padded: bool = False
     part: tuple[int, ...] = ()
+    tokens_chose: Callable[[], npt.NDArray[np.integer] | None] | None = field(default=None, repr=False)
     _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -105,6 +111,69 @@ class RoutedLayer(MoELayer):
         """Return the kept rows for `expert` over all ranks: the useful part of what arrives."""
         return int(self.useful[:, expert].sum())
 
+    def pairs(self, places: tuple[int, ...]) -> Ints:
+        """Return (n, places): the tokens of each rank that go to each place, each counted once there.
+
+        Exactly where the choices of each token are known and none was dropped; else as expected from the rows
+        alone (`janus_sim.workload.distinct`). `counted` tells which.
+
+        Parameters
+        ----------
+        places : tuple of int
+            The place of each rank of the group, from 0 on: its machine, or the rank itself.
+        """
+        key = ("pairs", places)
+        if key not in self._memo:
+            part = np.array(places)[[self._index[rank] for rank in self.home.tolist()]]
+            known = None
+            if self.tokens_chose is not None and np.array_equal(self.useful, self.chosen):
+                known = self.tokens_chose()
+            if known is None:
+                tokens = round(int(self.chosen.sum()) / (len(self.group) * self.top_k))
+                self._memo[key] = frozen(expected(self.useful, tokens, part, max(places) + 1))
+            else:
+                self._memo[key] = frozen(distinct(known, part, max(places) + 1))
+            self._memo["counted"] = "expected" if known is None else "exact"
+        result: Ints = self._memo[key]
+        return result
+
+    @property
+    def counted(self) -> str:
+        """How tokens were counted by `pairs`: "exact", "expected", or "" where nobody asked."""
+        return str(self._memo.get("counted", ""))
+
+    def two_hop(self, machines: tuple[int, ...], row: int) -> tuple[Traffic, Traffic]:
+        """Return a dispatch in two hops, far and near: tokens go once to each machine, then to each rank.
+
+        Parameters
+        ----------
+        machines : tuple of int
+            The machine of each rank of the group.
+        row : int
+            Bytes of a token on its way.
+        """
+        key = ("two hops", machines, row)
+        if key not in self._memo:
+            far, near = _places(machines), tuple(range(len(machines)))
+            self._memo[key] = self._hops(self.pairs(far) * row, self.pairs(near) * row, far)
+        result: tuple[Traffic, Traffic] = self._memo[key]
+        return result
+
+    def counts(self, machines: tuple[int, ...], size: int) -> tuple[Traffic, Traffic]:
+        """Return how ranks tell each other, in two hops, the rows of each expert: `size` bytes a count."""
+        key = ("counts", machines, size)
+        if key not in self._memo:
+            far, n = _places(machines), len(machines)
+            ranks = size * np.array([len(self.experts_of(rank)) for rank in self.group])
+            sums = np.bincount(far, weights=ranks).astype(np.int64)
+            self._memo[key] = self._hops(np.tile(sums, (n, 1)), np.tile(ranks, (n, 1)), far)
+        result: tuple[Traffic, Traffic] = self._memo[key]
+        return result
+
+    def _hops(self, to_machines: Ints, to_ranks: Ints, places: tuple[int, ...]) -> tuple[Traffic, ...]:
+        tables = two_hops(to_machines, to_ranks, places)
+        return tuple(Traffic(self.group, frozen(table)) for table in tables)
+
     def useful_flops(self, rank: int) -> float:
         """Return the FLOPs that the kept rows of `rank` cost in this phase, wherever they are done."""
         return sum(self._flops(expert, self.rows(rank, expert)) for expert in range(self.experts))
@@ -144,6 +213,7 @@ class RoutedLayer(MoELayer):
             useful=share(self.useful),
             rows_sent=share(self.rows_sent),
             part=(*self.part, index),
+            tokens_chose=None,
         )
 
     def agreed(self, function: Callable[[RoutedLayer], Answer]) -> Answer:
@@ -176,3 +246,9 @@ class RoutedLayer(MoELayer):
             "imbalance": self.imbalance("expert"),
             "rank_imbalance": self.imbalance("rank"),
         }
+
+
+def _places(machines: tuple[int, ...]) -> tuple[int, ...]:
+    """Number machines from 0 on, by first appearance."""
+    index = {machine: place for place, machine in enumerate(dict.fromkeys(machines))}
+    return tuple(index[machine] for machine in machines)

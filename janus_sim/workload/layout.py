@@ -8,7 +8,7 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Layout:
-    """The ranks of a run, cut into expert-parallel groups of contiguous ranks.
+    """The ranks of a run, cut into expert-parallel groups: of contiguous ranks, or of ranks one stride apart.
 
     Each group holds every expert once, so a token never leaves its group; the dense layers are
     replicated on all ranks (data parallelism over `world`).
@@ -19,6 +19,8 @@ class Layout:
         Number of GPUs.
     ep : int
         Ranks in a group of expert parallelism; divides `world`.
+    across : bool
+        Whether a group has every (world / ep)-th rank: one of each machine, where a machine has world / ep.
 
     Raises
     ------
@@ -32,10 +34,13 @@ class Layout:
     ((0, 1), (2, 3))
     >>> layout.group_of(3), layout.position_of(3), layout.replicas_of(3)
     (1, 1, (1, 3))
+    >>> Layout(world=4, ep=2, across=True).groups
+    ((0, 2), (1, 3))
     """
 
     world: int
     ep: int
+    across: bool = False
 
     def __post_init__(self) -> None:
         if self.world < 1 or self.ep < 1:
@@ -46,19 +51,25 @@ class Layout:
     @cached_property
     def groups(self) -> tuple[tuple[int, ...], ...]:
         """The groups of expert parallelism, each a tuple of ranks, in order of rank."""
+        count = self.world // self.ep
+        if self.across:
+            return tuple(tuple(range(first, self.world, count)) for first in range(count))
         return tuple(tuple(range(first, first + self.ep)) for first in range(0, self.world, self.ep))
 
     def group_of(self, rank: int) -> int:
         """Return the index in `groups` of the group of `rank`."""
-        return self._checked(rank) // self.ep
+        rank = self._checked(rank)
+        return rank % (self.world // self.ep) if self.across else rank // self.ep
 
     def position_of(self, rank: int) -> int:
         """Return the place of `rank` in its group, 0 to ep - 1."""
-        return self._checked(rank) % self.ep
+        rank = self._checked(rank)
+        return rank // (self.world // self.ep) if self.across else rank % self.ep
 
     def replicas_of(self, rank: int) -> tuple[int, ...]:
         """Return the ranks (itself included) that are home to the same experts as `rank`."""
-        return tuple(range(self.position_of(rank), self.world, self.ep))
+        position = self.position_of(rank)
+        return tuple(group[position] for group in self.groups)
 
     def _checked(self, rank: int) -> int:
         if not 0 <= rank < self.world:

@@ -10,6 +10,7 @@ from pathlib import Path
 from janus_sim.errors import InputError, Mistake
 from janus_sim.traces import Recorded, read_traces
 from janus_sim.workload.layout import Layout
+from janus_sim.workload.machines import machines_of_group
 from janus_sim.workload.spec import RoutingSpec, WorkloadSpec
 from janus_sim.workload.synthetic import SyntheticRouting
 from janus_sim.workload.trace import Routing
@@ -28,7 +29,9 @@ def capacity(factor: float, top_k: int, tokens: int, experts: int) -> int:
     return math.ceil(Fraction(str(factor)) * top_k * tokens / experts)
 
 
-def routing_of(spec: WorkloadSpec, layout: Layout, seed: int, where: str, beside: Path | None) -> Routing:
+def routing_of(
+    spec: WorkloadSpec, layout: Layout, seed: int, where: str, beside: Path | None, width: int | None = None
+) -> Routing:
     """Return the routing that a workload asks for, read or made up.
 
     Parameters
@@ -39,6 +42,8 @@ def routing_of(spec: WorkloadSpec, layout: Layout, seed: int, where: str, beside
         Place of the workload in the user's files.
     beside : path, optional
         Folder from which a trace is looked for first.
+    width : int, optional
+        GPUs of a machine.
 
     Raises
     ------
@@ -47,7 +52,7 @@ def routing_of(spec: WorkloadSpec, layout: Layout, seed: int, where: str, beside
     """
     at = f"{where} routing" if where.endswith(":") else f"{where}.routing".lstrip(".")
     if spec.routing.kind != "trace" or not spec.model.moe:
-        return _checked_synthetic(spec, layout, seed, at)
+        return _checked_synthetic(spec, layout, seed, at, width)
     choice = spec.routing.iterations
     trace = read_traces(
         spec.routing.files,
@@ -62,15 +67,19 @@ def routing_of(spec: WorkloadSpec, layout: Layout, seed: int, where: str, beside
     return trace if choice is not None else trace.first(spec.steps)
 
 
-def _checked_synthetic(spec: WorkloadSpec, layout: Layout, seed: int, at: str) -> SyntheticRouting:
+def _checked_synthetic(
+    spec: WorkloadSpec, layout: Layout, seed: int, at: str, width: int | None
+) -> SyntheticRouting:
     top = min(spec.experts(layout.world), default=1) / spec.model.top_k
     if spec.routing.kind == "dirichlet" and spec.routing.max_over_mean > top:
         found = f"{spec.routing.max_over_mean:g} cannot be: a token picks {spec.model.top_k} distinct experts"
         raise InputError(Mistake(f"{at}.max_over_mean", f"{found}; write at most {top:g}"))
-    return synthetic(spec, spec.routing, layout, seed)
+    return synthetic(spec, spec.routing, layout, seed, width)
 
 
-def synthetic(spec: WorkloadSpec, routing: RoutingSpec, layout: Layout, seed: int) -> SyntheticRouting:
+def synthetic(
+    spec: WorkloadSpec, routing: RoutingSpec, layout: Layout, seed: int, width: int | None = None
+) -> SyntheticRouting:
     """Return synthetic routing for a workload, by the rule of `routing`."""
     return SyntheticRouting(
         kind=routing.kind if routing.kind != "trace" else "balanced",
@@ -83,6 +92,8 @@ def synthetic(spec: WorkloadSpec, routing: RoutingSpec, layout: Layout, seed: in
         max_over_mean=routing.max_over_mean,
         drift=routing.drift,
         correlation=routing.correlation,
+        machines=routing.machines,
+        spread=machines_of_group(spec, layout.world, width) or 1,
         seed=seed if routing.seed is None else routing.seed,
     )
 

@@ -18,6 +18,7 @@ from janus_sim.files import (
     validate,
 )
 from janus_sim.workload.kernel import ELEMENT_BYTES
+from janus_sim.workload.machines import spread_mistakes
 from janus_sim.workload.model_spec import FfnSpec, LatentSpec, ModelSpec
 
 __all__ = ["FfnSpec", "LatentSpec", "ModelSpec", "ParallelSpec", "RoutingSpec", "WorkloadSpec"]
@@ -26,9 +27,14 @@ _KNOBS = {"exponent": "zipf", "max_over_mean": "dirichlet", "trace": "trace", "i
 
 
 class ParallelSpec(Spec):
-    """Degrees of parallelism; ``ep: all`` shares the experts of a layer among all ranks."""
+    """Degrees of parallelism; ``ep: all`` shares the experts of a layer among all ranks.
+
+    ``ep_order``: a group of expert parallelism takes ranks one after another, or (``across``) one of every
+    machine, which needs as many ranks in a group as there are machines.
+    """
 
     ep: Literal["all"] | Positive = "all"
+    ep_order: Literal["within", "across"] = "within"
     etp: Positive = 1
     tp: Positive = 1
     pp: Positive = 1
@@ -44,6 +50,8 @@ class RoutingSpec(Spec):
         ``balanced``: equal integer counts, remainders rotated. ``uniform``: multinomial draws. ``zipf``: the
         r-th most popular expert has popularity r ** -exponent. ``dirichlet``: random popularities whose
         largest is ``max_over_mean`` times their mean. ``trace``: recorded counts.
+    machines : int, optional
+        Each token's experts lie on so many machines, ``top_k / machines`` on each; None: wherever.
     drift : float
         From 0 (popularities stay from step to step) to 1 (drawn anew at each step).
     correlation : float
@@ -60,6 +68,7 @@ class RoutingSpec(Spec):
     kind: Literal["balanced", "uniform", "zipf", "dirichlet", "trace"] = "balanced"
     exponent: NonNegativeFloat = 1.0
     max_over_mean: PositiveFloat = 1.0
+    machines: Positive | None = None
     drift: NonNegativeFloat = 0.0
     correlation: NonNegativeFloat = 0.0
     seed: NonNegative | None = None
@@ -87,6 +96,10 @@ class RoutingSpec(Spec):
                 yield Mistake(
                     f"{where}.{knob}", f"{getattr(self, knob):g} is above 1; write a number from 0 to 1"
                 )
+        if self.kind == "trace" and self.machines is not None:
+            yield Mistake(
+                f"{where}.machines", "does nothing with a trace, whose gate has chosen; leave it out"
+            )
         if self.kind == "trace" and not self.files:
             yield Mistake(f"{where}.trace", "is missing; write the path of a trace")
         if self.max_over_mean < 1:
@@ -185,8 +198,8 @@ class WorkloadSpec(Spec):
         """Experts of each MoE layer, shape (MoE layers,)."""
         return self.model.experts_by_layer(self.ep(world))
 
-    def mistakes(self, where: str = "", world: int | None = None) -> list[Mistake]:
-        """Tell all that contradicts itself, and what does not fit ``world`` ranks if given."""
+    def mistakes(self, where: str = "", world: int | None = None, width: int | None = None) -> list[Mistake]:
+        """Tell all that contradicts itself, or does not fit ``world`` ranks, ``width`` in each machine."""
         at = where if not where or where.endswith(":") else f"{where}."
         at = f"{where} " if where.endswith(":") else at
         found = [*self.model.mistakes(f"{at}model"), *self.routing.mistakes(f"{at}routing")]
@@ -196,6 +209,8 @@ class WorkloadSpec(Spec):
                 found.append(Mistake(f"{at}parallel.{degree}", message))
         if not found:
             found.extend(self._misfits(at, world))
+        if not found and world is not None:
+            found.extend(spread_mistakes(self, at, world, width))
         return found
 
     def _misfits(self, at: str, world: int | None) -> Iterator[Mistake]:

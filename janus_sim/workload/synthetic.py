@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from janus_sim.workload.copies import Ints, frozen
+from janus_sim.workload.limited import limited
 from janus_sim.workload.shares import Floats, Popularity, exponential, sharpened, zipf
 from janus_sim.workload.trace import choices
 
@@ -95,6 +97,10 @@ class SyntheticRouting:
         Of zipf.
     max_over_mean : float
         Of dirichlet: max / mean over experts, from 1 to experts / top_k.
+    machines : int, optional
+        Each token's experts lie on so many machines (`janus_sim.workload.limited`); None: wherever.
+    spread : int
+        Machines over which a group stands, each with a contiguous block of the experts.
     drift, correlation : float
         From step to step, and between layers: see `Popularity`.
     seed : int
@@ -122,6 +128,8 @@ class SyntheticRouting:
     group: int | None = None
     exponent: float = 1.0
     max_over_mean: float = 1.0
+    machines: int | None = None
+    spread: int = 1
     drift: float = 0.0
     correlation: float = 0.0
     seed: int = 0
@@ -161,11 +169,19 @@ class SyntheticRouting:
     @cached_property
     def _remembered(self) -> Callable[[int, int, int], Ints]:
         size = 8 * self.ranks * max(self.experts)
-        return lru_cache(maxsize=max(1, min(512, REMEMBERED // size)))(self._rules[self.kind])
+        rule = self._rules[self.kind] if self.machines is None else self._counted
+        return lru_cache(maxsize=max(1, min(512, REMEMBERED // size)))(rule)
 
     def at(self, step: int, micro_batch: int, moe: int) -> Ints:
         """Return the counts (ranks, experts) of MoE layer `moe`."""
         return self._remembered(step, micro_batch, moe)
+
+    def choices_at(self, step: int, micro_batch: int, moe: int) -> npt.NDArray[np.int32]:
+        """Return the experts of each token (ranks, tokens, top_k), which agree with the counts."""
+        table = np.empty((self.ranks, self.tokens, self.top_k), dtype=np.int32)
+        for rank in range(self.ranks):
+            table[rank] = self.choices(step, micro_batch, moe, rank)
+        return table
 
     def shares(self, step: int, moe: int) -> Floats:
         """Return the share of the rows (experts,) that each expert of MoE layer `moe` is meant to get."""
@@ -179,7 +195,36 @@ class SyntheticRouting:
     def choices(self, step: int, micro_batch: int, moe: int, rank: int) -> Ints:
         """Return the experts of each token (tokens, top_k) of one rank, which agree with the counts."""
         rng = self._rng(2, step, micro_batch, moe, rank)
+        if self.machines is not None:
+            return self._limited(step, micro_batch, moe, rank, rng)
         return choices(self.at(step, micro_batch, moe)[rank], self.top_k, rng)
+
+    def _limited(self, step: int, micro_batch: int, moe: int, rank: int, rng: np.random.Generator) -> Ints:
+        shares, group = self.shares(step, moe), self.group or self.ranks
+        offset = ((rank + micro_batch) % group + 0.5) / group
+
+        def draw(rows: int, parts: Floats, limit: int) -> Ints:
+            drawn = self.kind in ("uniform", "zipf")
+            counts = rng.multinomial(rows, parts) if drawn else apportioned(rows, parts, offset)
+            return capped(counts, limit, parts, rng)
+
+        return limited(
+            shares,
+            self.tokens,
+            self.top_k,
+            machines=self.machines or 1,
+            spread=self.spread,
+            draw=draw,
+            rng=rng,
+        )
+
+    def _counted(self, step: int, micro_batch: int, moe: int) -> Ints:
+        """Count what tokens choose under the limit of machines."""
+        counts = [
+            np.bincount(self.choices(step, micro_batch, moe, rank).ravel(), minlength=self.experts[moe])
+            for rank in range(self.ranks)
+        ]
+        return frozen(np.array(counts))
 
     def _rng(self, purpose: int, *place: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence([self.seed, purpose, *place]))

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from janus_sim.workload.copies import Ints
 
+BLOCK = 64  #: tokens whose choices are drawn together
+
 
 class Routing(Protocol):
     """What a workload asks of its routing, recorded or drawn."""
@@ -32,12 +34,17 @@ class Routing(Protocol):
     def at(self, step: int, micro_batch: int, moe: int) -> Ints:
         """Return the counts (ranks, experts) of one MoE layer."""
 
+    def choices_at(self, step: int, micro_batch: int, moe: int) -> npt.NDArray[np.integer] | None:
+        """Return the experts of each token (ranks, tokens, top_k) that agree with the counts, if known."""
+
 
 def choices(counts: npt.ArrayLike, top_k: int, rng: np.random.Generator) -> Ints:
     """Return the experts of each token, drawn so that they agree with the counts of one rank.
 
     The experts, in random order and each repeated as often as it was chosen, are written down the columns of
     a table of tokens x top_k; since none is chosen more often than there are tokens, no token gets one twice.
+    Tokens are then put in random order, and each block of 64 of them is drawn again in the same way from its
+    own counts, so that the few sets of experts that a single order allows become many.
 
     Parameters
     ----------
@@ -67,4 +74,15 @@ def choices(counts: npt.ArrayLike, top_k: int, rng: np.random.Generator) -> Ints
         raise ValueError(f"{rows.tolist()} are not the counts of {top_k} distinct experts a token")
     order = rng.permutation(rows.size)
     table = np.repeat(order, rows[order]).reshape(top_k, tokens).T
-    return rng.permuted(rng.permutation(table), axis=1)
+    return _drawn_again(rng.permutation(table), rows.size, rng)
+
+
+def _drawn_again(table: Ints, experts: int, rng: np.random.Generator) -> Ints:
+    """Draw each whole block of tokens anew: the same counts, another order of the experts."""
+    tokens, top_k = table.shape
+    blocks = tokens // BLOCK
+    whole = table[: blocks * BLOCK].reshape(blocks, BLOCK * top_k)
+    keys = np.take_along_axis(rng.random((blocks, experts)), whole, axis=1)
+    again = np.take_along_axis(whole, np.argsort(keys, axis=1), axis=1)
+    table[: blocks * BLOCK] = again.reshape(blocks, top_k, BLOCK).transpose(0, 2, 1).reshape(-1, top_k)
+    return table

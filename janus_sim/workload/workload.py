@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from janus_sim.errors import InputError, PolicyError
 from janus_sim.workload.copies import Ints, Plan, frozen
@@ -19,6 +20,8 @@ from janus_sim.workload.routing import capacity, routing_of, synthetic
 from janus_sim.workload.spec import RoutingSpec, WorkloadSpec
 from janus_sim.workload.trace import Routing
 from janus_sim.workload.visit import MoELayer
+
+I = TypeVar("I", bound=np.integer[Any])  # noqa: E741
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,8 @@ class Workload:
         Recorded or synthetic.
     where : str
         Place of the workload in the user's files, for messages.
+    width : int, optional
+        GPUs of a machine, where all have equally many.
     """
 
     spec: WorkloadSpec
@@ -41,6 +46,7 @@ class Workload:
     kernels: ModelKernels
     trace: Routing
     where: str = ""
+    width: int | None = None
     _finished: dict[tuple[int, int, int], Ints] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
@@ -49,6 +55,7 @@ class Workload:
         source: str | Path | Mapping[str, Any] | WorkloadSpec,
         world: int = 32,
         *,
+        width: int | None = None,
         seed: int = 0,
         where: str = "",
         beside: Path | None = None,
@@ -57,6 +64,8 @@ class Workload:
 
         Parameters
         ----------
+        width : int, optional
+            GPUs of a machine, where all have equally many: for what says something of machines.
         seed : int
             Of synthetic routing that names none of its own.
         beside : path, optional
@@ -85,16 +94,17 @@ class Workload:
         """
         spec = source if isinstance(source, WorkloadSpec) else WorkloadSpec.load(source, where, beside)
         where = where or (f"{source}:" if isinstance(source, str | Path) else "")
-        mistakes = spec.mistakes(where, world)
+        mistakes = spec.mistakes(where, world, width)
         if mistakes:
             raise InputError(mistakes)
-        layout = Layout(world, spec.ep(world))
-        trace = routing_of(spec, layout, seed, where, beside)
-        return cls(spec, layout, ModelKernels(spec, world), trace, where)
+        layout = Layout(world, spec.ep(world), across=spec.parallel.ep_order == "across")
+        trace = routing_of(spec, layout, seed, where, beside, width)
+        return cls(spec, layout, ModelKernels(spec, world), trace, where, width)
 
     def balanced(self) -> Workload:
         """Return the same workload with balanced routing, for trials that may not see the trace."""
-        return replace(self, trace=synthetic(self.spec, RoutingSpec(), self.layout, 0))
+        rule = RoutingSpec(machines=self.spec.routing.machines)
+        return replace(self, trace=synthetic(self.spec, rule, self.layout, 0, self.width))
 
     @property
     def tokens(self) -> int:
@@ -150,8 +160,17 @@ class Workload:
 
     def chosen(self, step: int, micro_batch: int, layer: int, group: int) -> Ints:
         """Return the counts of the gate (n, experts) in one group of expert parallelism."""
-        first = group * self.layout.ep
-        return self.trace.at(step, micro_batch, self.moe_index(layer))[first : first + self.layout.ep]
+        return self._of_group(self.trace.at(step, micro_batch, self.moe_index(layer)), group)
+
+    def choices(self, step: int, micro_batch: int, layer: int, group: int) -> npt.NDArray[np.integer] | None:
+        """Return the experts of each token (n, tokens, top_k) in one group, if the routing knows them."""
+        known = self.trace.choices_at(step, micro_batch, self.moe_index(layer))
+        return None if known is None else self._of_group(known, group)
+
+    def _of_group(self, table: npt.NDArray[I], group: int) -> npt.NDArray[I]:
+        """Return the rows of the ranks of a group: a view, where they stand one after another."""
+        ranks = self.layout.groups[group]
+        return table[ranks[0] : ranks[-1] + 1 : ranks[1] - ranks[0] if len(ranks) > 1 else 1]
 
     def past(self, step: int, layer: int, group: int) -> Ints:
         """Return the counts of the steps before `step`, (step, n, experts), micro-batches added up."""
@@ -206,7 +225,7 @@ class Workload:
         if home.shape != (self.experts[moe],) or home.min() < 0 or home.max() >= ep:
             wanted = f"{self.experts[moe]} positions from 0 to {ep - 1}"
             raise PolicyError(f"the plan of MoE layer {moe} has homes {home.tolist()}; give {wanted}")
-        return frozen(home + self.layout.groups[group][0])
+        return frozen(np.array(self.layout.groups[group])[home])
 
     def moe_layer(
         self,
@@ -241,7 +260,10 @@ class Workload:
         padded = limit is not None and self.spec.pad
         sent = frozen(np.full(chosen.shape, limit)) if padded else useful
         fields = self._fields(step, micro_batch, layer, phase, group, plan, past)
-        return RoutedLayer(**fields, chosen=chosen, useful=useful, rows_sent=sent, padded=padded)
+        tokens = partial(self.choices, step, micro_batch, layer, group)
+        return RoutedLayer(
+            **fields, chosen=chosen, useful=useful, rows_sent=sent, padded=padded, tokens_chose=tokens
+        )
 
     def gradient_bytes(self, layer: int) -> int:
         """Return the bytes of the gradients of one layer's dense parameters."""

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from janus_sim.policies import POLICIES, DataCentric, ExpertCentric, Janus, Pipelined, Policy
+from janus_sim.policies import (
+    POLICIES,
+    DataCentric,
+    ExpertCentric,
+    Janus,
+    NodeLimited,
+    Pipelined,
+    Policy,
+)
 from janus_sim.testing import CASES, CLAUSES, COMPARISONS, Rehearsal, check_policy, rehearse
 from janus_sim.testing.check import more_bandwidth_is_not_slower, prefetch_does_not_see_the_gate, same_again
 from janus_sim.testing.clauses import (
@@ -35,6 +43,7 @@ PLAIN: dict[str, Policy] = {
     ),
     "janus by traffic": Janus(),
     "pipelined": Pipelined(inner=ExpertCentric()),
+    "node_limited": NodeLimited(),
 }
 SWITCHED: dict[str, Policy] = {
     "not hierarchical": DataCentric(hierarchical=False),
@@ -52,6 +61,9 @@ SWITCHED: dict[str, Policy] = {
     "janus, one layer chosen": Janus(chosen=(0,)),
     "pipelined around data_centric": Pipelined(inner=DataCentric()),
     "pipelined around janus": Pipelined(inner=Janus(threshold=0.1), chunks=3),
+    "node_limited without fp8": NodeLimited(fp8=False, sms=8),
+    "pipelined around node_limited": Pipelined(inner=NodeLimited()),
+    "janus around node_limited": Janus(tokens=NodeLimited(), threshold=0.5),
     "janus around pipelined": Janus(tokens=Pipelined(inner=ExpertCentric()), chosen=()),
 }
 

@@ -1,0 +1,114 @@
+"""Node-limited: a token goes once to each machine that it needs, and there once to each GPU (DeepEP)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from janus_sim.engine.gpu import Gpu
+from janus_sim.engine.time import Activity, Steps
+from janus_sim.policies.base import Policy
+from janus_sim.policies.room import enough
+from janus_sim.workload.copies import Traffic
+from janus_sim.workload.layer import MoELayer, RoutedLayer
+
+SCALED = 128  #: values that share a scale in an fp8 row
+SCALE = COUNT = 4  #: bytes of a scale, and of a count
+
+
+@dataclass(frozen=True)
+class NodeLimited(Policy):
+    """Tokens travel once to each machine, to the GPU of their own index there, and on to each GPU once.
+
+    Both hops stream into one another in one kernel; combine is the mirror, summed on each machine before it
+    leaves. Nothing is padded. On one machine it is the kernel inside a machine.
+
+    Sources: DeepSeek-V3 Technical Report (arXiv 2412.19437, 3.2.2 and 3.3); DeepEP's normal kernels.
+
+    Parameters
+    ----------
+    sms : int
+        SMs that its kernels hold (of an H100's 132, DeepEP takes 20 or 24).
+    fp8 : bool
+        Forward, rows go out in fp8 with a scale of 4 bytes for each 128 values; else in the workload's width.
+        All that comes back, and gradients, have the width of the combine. fp8 is not accuracy-neutral.
+    """
+
+    sms: int = 24
+    fp8: bool = True
+
+    def __post_init__(self) -> None:
+        enough(sms=self.sms)
+
+    def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
+        """Tell each other the counts, read them back, dispatch, experts, combine."""
+        out, back = self._ways(gpu, layer, self._row(layer)), self._ways(gpu, layer, self._back(layer))
+        yield self._notify(gpu, layer, "dispatch")
+        yield gpu.sync()
+        yield gpu.all_to_all(out, "dispatch", lines="dispatch", sms=self.sms)
+        for expert in layer.experts_of(gpu.rank):
+            if rows := layer.kept(expert):
+                yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}")
+        yield from self._combine(gpu, layer, back, "combine")
+
+    def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
+        """The same ways with the counts of the forward; gradients of outputs go out, those of inputs back."""
+        ways, weights = self._ways(gpu, layer, self._back(layer)), list[Activity]()
+        yield self._notify(gpu, layer, "combine backward")
+        yield gpu.all_to_all(ways, "combine backward", lines="dispatch", sms=self.sms)
+        for expert in layer.experts_of(gpu.rank):
+            if rows := layer.kept(expert):
+                yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input")
+                weights.append(gpu.later(self._weights(gpu, layer, expert, rows)))
+        yield gpu.all(weights)
+        yield from self._combine(gpu, layer, ways, "dispatch backward")
+
+    def _combine(self, gpu: Gpu, layer: RoutedLayer, ways: tuple[Traffic, Traffic], label: str) -> Steps:
+        """Go the ways of a dispatch back: near first, then far."""
+        yield self._notify(gpu, layer, label)
+        far, near = ways
+        yield gpu.all_to_all((near.T, far.T), label, lines="combine", sms=self.sms)
+
+    def _notify(self, gpu: Gpu, layer: RoutedLayer, label: str) -> Activity:
+        """Exchange counts, or, where these are known, what as many flags take."""
+        counts = layer.counts(_machines(gpu, layer), COUNT)
+        return gpu.all_to_all(counts, f"notify {label}", lines="notify", sms=self.sms)
+
+    def _weights(self, gpu: Gpu, layer: RoutedLayer, expert: int, rows: int) -> Steps:
+        yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {expert} weights")
+
+    def _row(self, layer: RoutedLayer) -> int:
+        """Return the bytes of a row on its way out, forward."""
+        if self.fp8:
+            return layer.hidden + SCALE * -(-layer.hidden // SCALED)
+        return round(layer.hidden * layer.dispatch_width)
+
+    def _back(self, layer: RoutedLayer) -> int:
+        return round(layer.hidden * layer.combine_width)
+
+    def _ways(self, gpu: Gpu, layer: RoutedLayer, row: int) -> tuple[Traffic, Traffic]:
+        """Return the far and the near hop of a dispatch."""
+        return layer.two_hop(_machines(gpu, layer), row)
+
+    def memory(
+        self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
+    ) -> Mapping[str, int]:
+        """Rows that arrived and that come back, kept for backward in every layer of a micro-batch."""
+        alive: dict[tuple[int, int], int] = {}
+        for layer in layers:
+            arrived = sum(layer.kept(expert) for expert in layer.experts_of(rank))
+            size = (arrived + layer.tokens) * layer.hidden * layer.kernels.spec.element
+            alive[layer.step, layer.micro_batch] = alive.get((layer.step, layer.micro_batch), 0) + size
+        return {"dispatch buffers": max(alive.values(), default=0)}
+
+    def unlike(self, machines: int) -> str:
+        """The sets of experts that tokens choose differ, where their counts do not."""
+        return "the tokens of each choose other sets of experts" if machines > 1 else ""
+
+    def paradigm(self, layer: MoELayer, domain: int) -> str:
+        """Node-limited in every layer."""
+        return "node_limited"
+
+
+def _machines(gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:
+    return tuple(gpu.machine_of(rank) for rank in layer.group)
