@@ -37,7 +37,7 @@ demo: $(COMPILED)
 	$(BIN)/janus-sim demo
 
 test: $(COMPILED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 check: lint types floors
 

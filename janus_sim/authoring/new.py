@@ -74,7 +74,8 @@ class {cls}(Policy):
         for expert, rows in layer.mine(gpu.rank):
             useful = layer.kept(expert) / rows
             yield gpu.compute(layer.input_gradient(expert, rows), f"expert {{expert}} input", useful=useful)
-            yield gpu.compute(layer.weight_gradient(expert, rows), f"weights {{expert}}", useful=useful)
+            weights = layer.weight_gradient(expert, rows)
+            yield gpu.compute(weights, f"expert {{expert}} weights", useful=useful)
         yield gpu.all_to_all(layer.dispatch.T, "gradient combine")
 '''
 
