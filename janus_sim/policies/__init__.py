@@ -5,6 +5,7 @@ from __future__ import annotations
 from janus_sim.policies.base import Outcome, Policy
 from janus_sim.policies.data_centric import DataCentric
 from janus_sim.policies.expert_centric import ExpertCentric
+from janus_sim.policies.fsdp import Fsdp
 from janus_sim.policies.janus import Janus
 from janus_sim.policies.modifier import Modifier
 from janus_sim.policies.node_limited import NodeLimited
@@ -17,12 +18,14 @@ POLICIES: dict[str, type[Policy]] = {
     "janus": Janus,
     "pipelined": Pipelined,
     "node_limited": NodeLimited,
+    "fsdp": Fsdp,
 }
 
 __all__ = [
     "POLICIES",
     "DataCentric",
     "ExpertCentric",
+    "Fsdp",
     "Janus",
     "Modifier",
     "NodeLimited",

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from janus_sim.engine.fabric import Device
+from janus_sim.testing.gathered import gathered, summed_and_scattered
 from janus_sim.testing.rehearsal import Rehearsal, Sent
 from janus_sim.workload.kernel import total_flops
 from janus_sim.workload.layer import RoutedLayer
@@ -27,15 +28,16 @@ def every_gradient_home_once(run: Rehearsal) -> None:
 
     Every device that computed a part for an expert that lives elsewhere, or was sent one, sends its sum on,
     once, after it had all parts. So no way can lead in a circle, and the only place where it ends is home.
-    Replicas add theirs up once a step.
+    Replicas add theirs up once a step. A reduce-scatter of all counts as well (`summed_and_scattered`).
     """
-    done, sent = _computed(run), _carried(run)
+    done, sent, scattered = _computed(run), _carried(run), summed_and_scattered(run)
     for visit in run.visits("backward"):
         for expert in range(visit.experts):
             key = (visit.step, visit.micro_batch, visit.layer, visit.group[0], expert)
             name = f"{run.name}: gradient of expert {expert}, visit {visit.key}"
             _all_computed(visit, expert, done[key], name)
-            _home_once(run, visit, expert, done[key], sent[key], name)
+            if visit.key not in scattered:
+                _home_once(run, visit, expert, done[key], sent[key], name)
     _replicas_add_up(run)
 
 
@@ -112,6 +114,8 @@ def no_expert_runs_before_it_came(run: Rehearsal) -> None:
     """An expert runs on another GPU than its home only after its weights came there."""
     spans, layout = run.spans, run.workload.layout
     came: dict[tuple[int, int, int, Device], float] = {}
+    for whole, end in gathered(run):
+        came[whole] = min(came.get(whole, np.inf), end)
     for sent in run.sent:
         if match := _FETCH.search(sent.label):
             key = (sent.place.step, sent.place.layer, int(match[1]), sent.target)

@@ -142,6 +142,10 @@ class ModelKernels:
         """Return the sum of two buffers of ``size`` bytes into one of them."""
         return (Kernel.passes("add gradients", 3 * size, precision=self.spec.precision),)
 
+    def copy(self, size: int) -> Kernels:
+        """Return a copy of ``size`` bytes."""
+        return (Kernel.passes("copy", 2 * size, precision=self.spec.precision),)
+
     def expert_parameters(self, layer: int) -> int:
         """Parameters of one expert of a layer: its matrices, without biases; 0 in a dense layer."""
         return self._expert.matrix_parameters if self.is_moe(layer) else 0

@@ -130,6 +130,10 @@ class MoELayer:
         """Return the kernels of the gradient of the expert's weights."""
         return self.kernels.expert_weight_gradient(self.layer, rows)
 
+    def copy(self, size: int) -> Kernels:
+        """Return the kernel that copies `size` bytes on the GPU."""
+        return self.kernels.copy(size)
+
     def add(self) -> Kernels:
         """Return the kernels that add one expert's gradient to another."""
         return self.kernels.add(self.gradient_bytes)

@@ -13,6 +13,7 @@ from janus_sim.policies import (
     POLICIES,
     DataCentric,
     ExpertCentric,
+    Fsdp,
     Janus,
     NodeLimited,
     Pipelined,
@@ -44,6 +45,7 @@ PLAIN: dict[str, Policy] = {
     "janus by traffic": Janus(),
     "pipelined": Pipelined(inner=ExpertCentric()),
     "node_limited": NodeLimited(),
+    "fsdp": Fsdp(),
 }
 SWITCHED: dict[str, Policy] = {
     "not hierarchical": DataCentric(hierarchical=False),
@@ -61,6 +63,8 @@ SWITCHED: dict[str, Policy] = {
     "janus, one layer chosen": Janus(chosen=(0,)),
     "pipelined around data_centric": Pipelined(inner=DataCentric()),
     "pipelined around janus": Pipelined(inner=Janus(threshold=0.1), chunks=3),
+    "fsdp, nothing ahead": Fsdp(prefetch=0),
+    "fsdp, two ahead, in two levels": Fsdp(prefetch=2, hierarchical=True),
     "node_limited without fp8": NodeLimited(fp8=False, sms=8),
     "pipelined around node_limited": Pipelined(inner=NodeLimited()),
     "janus around node_limited": Janus(tokens=NodeLimited(), threshold=0.5),
