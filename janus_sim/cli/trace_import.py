@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,17 +28,26 @@ TopK = Annotated[
 Experts = Annotated[
     int, typer.Option("--experts", min=0, help="Experts of a layer, where the files hold choices alone.")
 ]
+Tokens = Annotated[
+    int, typer.Option("--tokens", min=0, help="Of a rank and micro-batch, to cut a stream of tokens by.")
+]
+Ranks = Annotated[int, typer.Option("--ranks", min=0, help="Source ranks, to cut a stream of tokens by.")]
+Batches = Annotated[int, typer.Option("--micro-batches", min=0, help="At most so many of such a stream.")]
+Select = Annotated[
+    list[str] | None, typer.Option("--select", metavar="COLUMN=VALUE", help="Which trace of a table.")
+]
 
 
 def bring(
     files: Files, out: Out, which: Which = None, model: Model = "", origin: Origin = "",
-    licence: Licence = "", top_k: TopK = 0, experts: Experts = 0,
+    licence: Licence = "", top_k: TopK = 0, experts: Experts = 0, tokens: Tokens = 0, ranks: Ranks = 0,
+    micro_batches: Batches = 0, select: Select = None,
 ) -> None:  # fmt: skip
     """Bring recorded routing into the neutral form; the format is detected, --format overrides it."""
     from janus_sim.traces import write_trace
     from janus_sim.traces.formats import Asked, opened
 
-    asked = Asked(top_k=top_k, experts=experts)
+    asked = Asked(top_k, experts, tokens, ranks, micro_batches, _pairs(select or []))
     found = opened(files, which, asked)
     told = found.info
     info = replace(
@@ -47,6 +56,15 @@ def bring(
     print(f"format {found.name}", file=sys.stderr)
     written = write_trace(out, info, _watched(found.read.blocks))
     print(_summary(written, out))
+
+
+def _pairs(words: Sequence[str]) -> dict[str, str]:
+    from janus_sim.errors import InputError, Mistake
+
+    for word in words:
+        if "=" not in word:
+            raise InputError(Mistake("--select", f'"{word}" is no choice; write COLUMN=VALUE'))
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
 def _summary(info: TraceInfo, out: Path) -> str:

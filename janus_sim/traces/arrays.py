@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import tokenize
-import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from janus_sim.traces.columns import RefusedError, read_columns
+
 LARGEST_TRACE = 2**30  #: bytes of the counts a file may hold
 COLUMNS = ("step", "micro_batch", "layer", "rank", "expert", "count")
 FORMS = (
@@ -21,10 +22,6 @@ FORMS = (
     "or counts[iteration, rank, layer, expert] with iteration"
 )
 Layers = tuple[npt.NDArray[Any], ...]
-
-
-class RefusedError(Exception):
-    """Why a file is not a trace, in words; becomes an InputError with the file's name."""
 
 
 class Part(NamedTuple):
@@ -130,30 +127,20 @@ def read_csv(path: Path) -> Part:
     RefusedError
         If it holds no trace, or too much.
     """
-    try:
-        with path.open(encoding="utf-8") as stream, warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # 1.5 read as 1
-            warnings.simplefilter("ignore", UserWarning)  # no rows: told below
-            header = [name.strip() for name in stream.readline(1000).split(",")]
-            if sorted(header) != sorted(COLUMNS):
-                raise RefusedError(f"has the columns {', '.join(header)[:100]}; write {', '.join(COLUMNS)}")
-            table = np.loadtxt(stream, delimiter=",", dtype=np.int64, ndmin=2, comments=None)
-    except UnicodeDecodeError:
-        raise RefusedError("is not text") from None
-    except (ValueError, OverflowError, DeprecationWarning) as error:
-        raise RefusedError(f"a cell is not a whole number ({error})") from None
-    if not len(table):
+    table = read_columns(path, dict.fromkeys(COLUMNS, int))
+    if not len(table["line"]):
         raise RefusedError("has no rows")
-    if len(header) != table.shape[1]:
-        raise RefusedError(f"has {table.shape[1]} cells in a row; write {len(COLUMNS)}")
-    return _checked(_tabulate({name: table[:, header.index(name)] for name in COLUMNS}))
+    for name in ("micro_batch", "rank"):
+        known = np.unique(table[name])
+        if known[-1] >= len(known):
+            there = ", ".join(map(str, known[:8].tolist()))
+            missing = int(np.argmax(known != np.arange(len(known))))
+            raise RefusedError(f"{name}: there are {there}, but no {missing}; all must be there from 0 on")
+    return _checked(_tabulate(table))
 
 
 def _tabulate(column: dict[str, npt.NDArray[np.int64]]) -> Part:
     """Put the rows of a .csv into arrays; what is not written is 0."""
-    for name in COLUMNS:
-        if column[name].min() < 0:
-            raise RefusedError(f"column {name} holds {column[name].min()}; nothing is below 0")
     iterations, step = np.unique(column["step"], return_inverse=True)
     extent = {name: int(column[name].max()) + 1 for name in COLUMNS[1:5]}
     if (

@@ -105,8 +105,8 @@ def measured(trace: Recorded, placed_on: int | None = None) -> Measured:
     ----------
     trace : Recorded
     placed_on : int, optional
-        GPUs that share the experts of a layer; by default the source ranks, or one an expert for a trace of
-        one rank or of ranks that do not divide the experts.
+        GPUs that share the experts of a layer; by default the source ranks where these are several and divide
+        the experts, else up to 8.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def _ranks(trace: Recorded) -> int:
     """Return the ranks that experts are placed on by default."""
     if trace.ranks > 1 and not any(experts % trace.ranks for experts in trace.experts):
         return trace.ranks
-    return int(np.gcd.reduce(trace.experts))
+    return int(np.gcd.reduce([8, *trace.experts]))
 
 
 def _loads(trace: Recorded) -> tuple[list[Floats], list[Floats]]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.traces.arrays import RefusedError, read_csv, read_npz
+from janus_sim.traces.arrays import read_csv, read_npz
 from janus_sim.traces.chosen import Chosen, whole
+from janus_sim.traces.columns import RefusedError
 from janus_sim.traces.held import RoutingTrace
 from janus_sim.traces.recorded import Recorded
 from janus_sim.traces.trace import open_trace

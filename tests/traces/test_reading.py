@@ -102,7 +102,7 @@ HEADER = "step,micro_batch,layer,rank,expert,count\n"
         (HEADER + "0,0,0,0,0,1.5\n", "whole number"),
         (HEADER + "0,0,0,0,0,nan\n", "whole number"),
         (HEADER + "0,0,0,0,0\n", "cells in a row"),
-        (HEADER + "0,0,0,0,0,1\n0,0,0,0,1\n", "whole number"),
+        (HEADER + "0,0,0,0,0,1\n0,0,0,0,1\n", "line 3: has 5 cells in a row"),
         (HEADER + "0,0,0,0,0,-1\n", "below 0"),
         (HEADER + "0,0,0,0,0,1\n0,0,0,0,0,1\n", "twice"),
         (HEADER + "0,0,1,0,0,1\n", "no rows of layer 0"),

@@ -8,13 +8,22 @@ from pathlib import Path
 
 from janus_sim.files import nearest
 from janus_sim.traces.form import TraceInfo
-from janus_sim.traces.formats import plain
+from janus_sim.traces.formats import deepspeed, flame, megatron, plain, sglang, smartmoe, tables, vllm
 from janus_sim.traces.formats.base import Asked, Format, Read, refuse
 
 __all__ = ["FORMATS", "Asked", "Opened", "opened"]
 
 #: Asked in this order: the plain ones last.
 FORMATS: dict[str, Format] = {
+    "megatron": megatron.MEGATRON,
+    "sglang": sglang.SGLANG,
+    "vllm": vllm.VLLM,
+    "vllm-loads": vllm.VLLM_LOADS,
+    "flame": flame.FLAME,
+    "smartmoe": smartmoe.SMARTMOE,
+    "laer": tables.LAER,
+    "olmoe": tables.OLMOE,
+    "deepspeed": deepspeed.DEEPSPEED,
     "neutral": plain.NEUTRAL,
     "npz": plain.NPZ,
     "csv": plain.CSV,

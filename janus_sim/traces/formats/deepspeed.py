@@ -1,0 +1,55 @@
+"""DeepSpeed's exp_counts, gathered by the user: an .npz with one array of that name.
+
+A MoE layer of DeepSpeed returns (output, loss, exp_counts), where exp_counts (experts,) are the tokens of
+this rank that chose each expert; DeepSpeed itself writes them to no file. What is read is exp_counts (step,
+layer, rank, expert), or (step, micro_batch, layer, rank, expert), of whole numbers.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from janus_sim.traces.form import Block, TraceInfo
+from janus_sim.traces.formats.base import Asked, Format, Read, refuse
+
+NAME = "exp_counts"
+
+
+def read(paths: Sequence[Path], asked: Asked) -> Read:
+    """Read the array."""
+    if len(paths) > 1:
+        refuse(paths[1], "", "such arrays are imported one by one")
+    try:
+        with np.load(paths[0], allow_pickle=False) as archive:
+            counts = archive[NAME]
+    except Exception as error:  # whatever a file of unknown origin makes of it
+        refuse(paths[0], NAME, f"cannot be read: {str(error)[:80]}")
+    if counts.ndim == 4:
+        counts = counts[:, None]
+    if counts.ndim != 5 or counts.dtype.kind not in "iu" or not counts.size:
+        found = f"is {counts.dtype} of shape {counts.shape}"
+        refuse(paths[0], NAME, f"{found}; write whole numbers (step, [micro_batch,] layer, rank, expert)")
+    if counts.min() < 0:
+        place = np.argwhere(counts < 0)[0]
+        refuse(paths[0], f"{NAME}{place.tolist()}", f"is {counts[tuple(place)]}; nothing is below 0")
+    info = TraceInfo(model="", top_k=asked.top_k, origin="DeepSpeed, exp_counts of its MoE layers")
+    return Read(info, _blocks(counts))
+
+
+def _blocks(counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Iterator[Block]:
+    for step, micro_batch, layer in np.ndindex(*counts.shape[:3]):
+        yield Block(step, micro_batch, layer, counts[step, micro_batch, layer])
+
+
+def _knows(path: Path) -> bool:
+    if path.suffix != ".npz" or path.is_dir() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return f"{NAME}.npy" in archive.namelist()
+
+
+DEEPSPEED = Format(_knows, read, "exp_counts[step, (micro_batch,) layer, rank, expert]")
