@@ -222,8 +222,8 @@ def save(out: Path, experiment: Experiment, draws: Draws, table: pd.DataFrame, f
         write_csv(table, folder / "draws.csv")
         for name in ("intervals", "beats", "tornado"):
             write_csv(getattr(found, name), folder / f"{name}.csv")
-        figures.write(figures_spread.intervals(found), folder / "intervals")
-        figures.write(figures_spread.tornado(found), folder / "tornado")
+        figures.write(figures_spread.intervals(found, experiment.width), folder / "intervals")
+        figures.write(figures_spread.tornado(found, experiment.width), folder / "tornado")
         told = json.loads(provenance(experiment, base))
         told |= {"draws": len(draws.quantiles), "ranges": [drawn.told() for drawn in draws.ranges.ranges]}
         (folder / "provenance.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

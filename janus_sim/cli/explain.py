@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 WIDTH = 40  #: characters of the longest bar
 
+
+class Width(StrEnum):
+    """How wide a figure for a paper is."""
+
+    column = "column"
+    page = "page"
+
+
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Results of `janus-sim run`.")]
 Names = Annotated[
     list[str] | None,
@@ -26,15 +35,22 @@ Names = Annotated[
     ),
 ]
 Picture = Annotated[
-    Path | None, typer.Option("--figure", metavar="FILE", help="Default: DIR/waterfall.png, and .pdf.")
+    Path | None, typer.Option("--figure", metavar="FILE", help="Default: DIR/waterfall.png, .pdf and .svg.")
 ]
+Wide = Annotated[Width | None, typer.Option("--width", help="Of the figure: as a paper has it.")]
 Form = Annotated[Format, typer.Option("--format", help="A table, or one JSON object and nothing else.")]
 
 
-def explain(folder: Folder, names: Names = None, figure: Picture = None, form: Form = Format.table) -> None:
+def explain(
+    folder: Folder,
+    names: Names = None,
+    figure: Picture = None,
+    width: Wide = None,
+    form: Form = Format.table,
+) -> None:
     """Say why one run is faster: the way from one step time to the other, part by part."""
     from janus_sim.results import explain as explaining
-    from janus_sim.results import figures, figures_waterfall
+    from janus_sim.results import figures
 
     (a, where_a), (b, where_b) = _chosen(folder, names or [])
     told = (explaining.called(a), explaining.called(b))
@@ -42,7 +58,8 @@ def explain(folder: Folder, names: Names = None, figure: Picture = None, form: F
         told = (f"{told[0]} in {where_a}", f"{told[1]} in {where_b}")
     waterfall = explaining.explain(a, b, told)
     target = figure or folder / "waterfall.png"
-    files = figures.write(figures_waterfall.draw(waterfall), target.with_suffix(""))
+    drawn = figures.waterfall(waterfall, None if width is None else width.value)
+    files = figures.write(drawn, target.with_suffix(""), waterfall.table())
     if form is Format.json:
         said = {"a": waterfall.a, "b": waterfall.b, "why": explaining.why(waterfall)}
         print(json.dumps({**said, "parts": waterfall.table().to_dict("records")}, indent=1))

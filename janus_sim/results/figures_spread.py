@@ -6,19 +6,30 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from janus_sim.results.figures_style import BLUE, DARK, GREY, ORANGE, STYLE, TEXT, VERMILLION, title
+from janus_sim.results.figures_style import (
+    BLUE,
+    DARK,
+    GREY,
+    ORANGE,
+    TEXT,
+    VERMILLION,
+    Width,
+    inches,
+    style,
+    title,
+)
 from janus_sim.results.spread import Spread, headline, labels
 
 MOST_ROWS, MOST_PANELS = 40, 3
 
 
-def intervals(found: Spread) -> Figure:
+def intervals(found: Spread, width: Width | None = None) -> Figure:
     """Draw for each row the 5 to 95 % interval of its speedup, its median and the constants as written."""
     rows = found.intervals.head(MOST_ROWS)
     names = labels(found.intervals)[: len(rows)]
     best = rows.index.isin(headline(found).index) & (len(headline(found)) < len(found.intervals))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 1.7 + 0.28 * len(rows)), layout="constrained")
+    with mpl.rc_context(style(width)):
+        figure = Figure(figsize=(inches(width, 7.2), 1.7 + 0.28 * len(rows)), layout="constrained")
         axes = figure.add_subplot()
         for place, (row, strong) in enumerate(zip(rows.to_dict("records"), best, strict=True)):
             colour = VERMILLION if strong else BLUE
@@ -35,7 +46,7 @@ def intervals(found: Spread) -> Figure:
         axes.set_xlabel(
             f"speedup: 5 to 95 % of {found.draws} draws; dot: median, diamond: the constants as written"
         )
-        title(figure, finding(found), 76)
+        title(figure, finding(found), 76, paper=bool(width))
         return figure
 
 
@@ -52,15 +63,16 @@ def finding(found: Spread) -> str:
     return "Speedup, " + "; ".join(words)
 
 
-def tornado(found: Spread) -> Figure:
+def tornado(found: Spread, width: Width | None = None) -> Figure:
     """Draw for a few rows what the speedup hangs on: rank correlations, the strongest on top."""
     rows = headline(found).head(MOST_PANELS)
     names = labels(rows)
     panels = [_of(found, index) for index in rows.index]
     order = np.argsort([-np.mean(np.abs(values)) for values in zip(*panels, strict=True)], kind="stable")
     ranges = list(dict.fromkeys(found.tornado["range"]))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.6 + 2.4 * len(panels), 1.6 + 0.28 * len(ranges)), layout="constrained")
+    with mpl.rc_context(style(width)):
+        size = inches(width, 2.6 + 2.4 * len(panels)), 1.6 + 0.28 * len(ranges)
+        figure = Figure(figsize=size, layout="constrained")
         for axes, name, values in zip(
             figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], names, panels, strict=True
         ):
@@ -79,7 +91,7 @@ def tornado(found: Spread) -> Figure:
             axes.tick_params(axis="y", length=0)
             axes.set_title(name, loc="left", fontsize=9)
             axes.set_xlabel("rank correlation")
-        title(figure, f"What the speedup hangs on ({found.draws} draws)", 60)
+        title(figure, f"What the speedup hangs on ({found.draws} draws)", 60, paper=bool(width))
         return figure
 
 

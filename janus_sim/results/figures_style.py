@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from matplotlib.figure import Figure
+from janus_sim.errors import InputError, Mistake
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Okabe and Ito's palette (2008), told apart by colour-blind readers too.
 BLUE, SKY, GREEN, YELLOW, ORANGE, VERMILLION, PURPLE = (
@@ -45,13 +48,49 @@ STYLE: Any = {
     "savefig.dpi": 160,
     "savefig.bbox": None,
     "svg.hashsalt": "janus-sim",
-    "pdf.fonttype": 3,
+    "svg.fonttype": "path",  # glyphs are part of the file, as in the PDF
+    "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
     "pdf.compression": 6,
 }
 
 
-def title(figure: Figure, words: str, width: int, below: str = "") -> None:
-    """Write a title, broken into lines, at the left above all panels; `below` is a smaller line under it."""
+#: How wide a figure for a paper is: one column of two, or the page; None: as wide as suits a screen.
+Width = Literal["column", "page"]
+INCHES: dict[Width, float] = {"column": 3.33, "page": 7.0}
+
+
+def style(width: Width | None) -> Any:  # noqa: ANN401
+    """Return the settings of matplotlib under which a figure is drawn; letters of a paper are smaller."""
+    return STYLE if width is None else STYLE | {"font.size": 8, "xtick.labelsize": 7, "ytick.labelsize": 7}
+
+
+def inches(width: Width | None, otherwise: float) -> float:
+    """Return the width of a figure in inches.
+
+    Raises
+    ------
+    InputError
+        If there is no such width.
+
+    Examples
+    --------
+    >>> inches("column", 7.2), inches(None, 7.2)
+    (3.33, 7.2)
+    """
+    if width is None:
+        return otherwise
+    if width not in INCHES:
+        raise InputError(Mistake("width", f'"{width}" is none; write column or page'))
+    return INCHES[width]
+
+
+def title(figure: Figure, words: str, width: int, below: str = "", *, paper: bool = False) -> None:
+    """Write a title, broken into lines, at the left above all panels; `below` is a smaller line under it.
+
+    A figure for a paper has none: its caption says it.
+    """
+    if paper:
+        return
     lines = textwrap.wrap(words, width)
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=11, fontweight="bold")
     if below:

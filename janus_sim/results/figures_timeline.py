@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from janus_sim.record import LinkRecord, Record, StepRecord
 from janus_sim.results.figures_links import WORDS, row, way
-from janus_sim.results.figures_style import DARK, DEED_COLOURS, OVER, one_step, title
+from janus_sim.results.figures_style import DARK, DEED_COLOURS, OVER, Width, inches, one_step, title
 from janus_sim.results.metrics import Floats, Mask
 from janus_sim.results.result import Result
 
@@ -27,11 +28,17 @@ BARS: Any = {"linewidth": 0, "antialiased": False, "rasterized": True}
 COMPUTE_DEEDS = ("dense compute", "expert compute")
 
 
-def draw(results: Mapping[str, Result], machine: int) -> Figure:
+def draw(results: Mapping[str, Result], machine: int, width: Width | None = None) -> Figure:
     """Draw one panel a result, above each other on one scale of time."""
     rows = [_rows(result.record, machine) for result in results.values()]
     heights = [len(ranks) + 0.9 * len(links) for ranks, links in rows]
-    figure = Figure(figsize=(9.0, 1.3 + sum(0.3 * height + 0.5 for height in heights)), layout="constrained")
+    figure = Figure(
+        figsize=(
+            inches(width, 9.0),
+            1.3 + sum((0.14 if width else 0.3) * height + 0.5 for height in heights),
+        ),
+        layout="constrained",
+    )
     panels: list[Axes] = list(
         figure.subplots(len(results), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     )
@@ -41,19 +48,45 @@ def draw(results: Mapping[str, Result], machine: int) -> Figure:
         axes.set_xlim(0, longest)
         seen |= _panel(axes, result.record, machine, ranks, links)
         axes.set_title(
-            f"{name}: {result.record.steps[0].seconds * 1e3:.1f} ms", loc="left", fontsize=10, pad=13
+            f"{name}: {result.record.steps[0].seconds * 1e3:.1f} ms",
+            loc="left",
+            fontsize=8 if width else 10,
+            pad=9 if width else 13,
         )
     panels[-1].set_xlabel("ms since the step began")
     workload = next(iter(results.values())).scenario.get("workload", "")
     whose = f" of {workload}" if workload else ""
     below = "A GPU computes in the upper half of its row and communicates in the lower half."
     shown = one_step(len(next(iter(results.values())).record.steps))
-    title(figure, f"{shown}{whose} on machine {machine}", 80, below)
+    title(figure, f"{shown}{whose} on machine {machine}", 80, below, paper=bool(width))
     patches = [Patch(color=colour, label=deed) for deed, colour in DEED_COLOURS.items() if deed in seen]
     patches.append(Patch(color=DARK, label="share of the links in use"))
-    figure.legend(handles=patches, loc="outside lower left", ncols=4, frameon=False, fontsize=8,
-                  handlelength=1.2, columnspacing=1.2)  # fmt: skip
+    figure.legend(handles=patches, loc="outside lower left", ncols=2 if width == "column" else 4,
+                  frameon=False, fontsize=8, handlelength=1.2, columnspacing=1.2)  # fmt: skip
     return figure
+
+
+def numbers(results: Mapping[str, Result], machine: int = 0) -> pd.DataFrame:
+    """Return the bars that are drawn: policy, rank, deed, begin_s, seconds.
+
+    Rank -1 is what the machine does for all its GPUs. The use of links is not among them (see `links`).
+    """
+    rows = []
+    for name, result in results.items():
+        record, step = result.record, result.record.steps[0]
+        mine = (record.spans["step"] == step.step) & (record.spans["machine"] == machine)
+        for deed, mask in deeds(record, mine).items():
+            for rank in _rows(record, machine)[0]:
+                for begin, length in _bars(record, mask & (record.spans["rank"] == rank), deed):
+                    rows.append((name, rank, deed, begin, length))
+    return pd.DataFrame(rows, columns=["policy", "rank", "deed", "begin_s", "seconds"])
+
+
+def _bars(record: Record, chosen: Mask, deed: str) -> list[tuple[float, float]]:
+    """Return begin and length in seconds of the bars of one row and colour."""
+    step = record.steps[0]
+    opened = record.spans["joined" if deed == "All-to-All" else "begin"][chosen]
+    return merge(opened - step.begin, record.spans["end"][chosen] - step.begin, step.seconds * FINEST)
 
 
 def _rows(record: Record, machine: int) -> tuple[list[int], list[tuple[str, str]]]:
@@ -72,13 +105,11 @@ def _panel(
 ) -> set[str]:
     """Draw the rows of one policy; return the deeds that occur."""
     spans, step, seen = record.spans, record.steps[0], set()
-    finest = step.seconds * 1e3 * FINEST
     mine = (spans["step"] == step.step) & (spans["machine"] == machine)
     for deed, mask in deeds(record, mine).items():
         for place, rank in enumerate(ranks):
-            chosen = mask & (spans["rank"] == rank)
-            opened = spans["joined" if deed == "All-to-All" else "begin"][chosen]
-            bars = merge((opened - step.begin) * 1e3, (spans["end"][chosen] - step.begin) * 1e3, finest)
+            found = _bars(record, mask & (spans["rank"] == rank), deed)
+            bars = [(begin * 1e3, length * 1e3) for begin, length in found]
             if bars:
                 seen.add(deed)
                 low, high = (0.06, 0.46) if deed in COMPUTE_DEEDS else (0.5, 0.42)

@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from janus_sim.errors import InputError
 from janus_sim.files import write_whole
-from janus_sim.results import explain, figures, report_charts, report_table, report_time
+from janus_sim.results import explain, figures, report_charts, report_table, report_time, wording
 from janus_sim.results.report_charts import Chart
 from janus_sim.results.result import Result
 from janus_sim.results.store import Results, open_results
@@ -75,6 +75,20 @@ def _point(scenario: Any) -> str:  # noqa: ANN401
     return json.dumps([*(scenario.get(name) for name in names), axes], sort_keys=True, default=str)
 
 
+def _at(shown: dict[str, Result]) -> str:
+    """Say which point of the grid is shown, if it is one."""
+    told = [one.scenario for one in shown.values()]
+    if not told or len({_point(scenario) for scenario in told}) > 1:
+        return ""
+    words = [str(told[0][name]) for name in ("workload", "topology", "precision") if told[0].get(name)]
+    if told[0].get("micro_batch_size"):
+        words.append(f"micro-batches of {told[0]['micro_batch_size']}")
+    for path, value in told[0].get("point", {}).items():
+        column = path.rpartition(".")[2] in {"workload", "topology", "precision", "micro_batch_size"}
+        words += [] if column or path.startswith("policies.") else [f"{path} {value}"]
+    return f" Shown: {', '.join(words)}."
+
+
 def texts(folder: Path) -> dict[str, str]:
     """Return what was run and what it came from: the files of the experiment, scenarios, provenance."""
     kept = sorted(path for path in (folder / "inputs").rglob("*") if path.suffix in {".yaml", ".py"})
@@ -121,12 +135,12 @@ def page(table: pd.DataFrame, shown: dict[str, Result], sources: dict[str, str],
 
 
 def _finding(table: pd.DataFrame) -> str:
-    return figures.finding(report_charts.finished(table)) if len(table) else "No results"
+    return wording.finding(report_charts.finished(table)) if len(table) else "No results"
 
 
 def _charts(table: pd.DataFrame, shown: dict[str, Result]) -> dict[str, tuple[Chart, str]]:
     """Return each chart by the id of its place, and the words beside it: a heading, and a line of text."""
-    done = report_charts.finished(table)
+    done, at = report_charts.finished(table), _at(shown)
     few = (
         ""
         if len(done) <= report_charts.MOST_BARS
@@ -148,12 +162,16 @@ def _charts(table: pd.DataFrame, shown: dict[str, Result]) -> dict[str, tuple[Ch
     ]
     for place, (words, way) in enumerate(_ways(shown)):
         heading = "Why\n" if place == 0 else "\n"
-        found.append((f"waterfall{place}", report_charts.waterfall(way), heading + words))
+        found.append((f"waterfall{place}", report_charts.waterfall(way), heading + words + at))
     found.append(
-        ("links", report_time.heat(shown), "Links\nThe share of each link's capacity in use; white is idle.")
+        (
+            "links",
+            report_time.heat(shown),
+            "Links\nThe share of each link's capacity in use; white is idle." + at,
+        )
     )
     words = ("Timeline\nMachine 0: a GPU computes in the upper half of its row, communicates in the lower. "
-             "Drag to zoom all panels, double-click to see the whole step.")  # fmt: skip
+             "Drag to zoom all panels, double-click to see the whole step." + at)  # fmt: skip
     found.append(("timeline", report_time.timeline(shown), words))
     return {name: (chart, words) for name, chart, words in found if chart is not None}
 

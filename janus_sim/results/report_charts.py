@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from janus_sim.results import figures, figures_waterfall, tables
+from janus_sim.results import figures_waterfall, tables, wording
 from janus_sim.results.explain import Waterfall
 from janus_sim.results.figures_style import (
     BLUE,
@@ -66,7 +66,7 @@ def escaped(value: object) -> str:
 
 def bars(summary: pd.DataFrame) -> list[tuple[str, str]]:
     """Return for each row the point of the grid that it belongs to and its policy: a bar each, escaped."""
-    points = [escaped(point) for point in figures.headings(summary)]
+    points = [escaped(point) for point in wording.headings(summary)]
     return list(zip(points, map(escaped, summary["policy"]), strict=True))
 
 
@@ -79,7 +79,7 @@ def _axis(labels: Sequence[tuple[str, str]]) -> tuple[list[Any], Chart]:
     """Return the places of bars and an axis of them: two levels where there are several points."""
     several = len({point for point, _ in labels}) > 1
     places: list[Any] = [[point for point, _ in labels], [policy for _, policy in labels]]
-    kind = {"type": "multicategory"} if several else {"type": "category"}
+    kind = {"type": "multicategory", "dividercolor": "#CCCCCC"} if several else {"type": "category"}
     return places if several else places[1], {**GRID, **kind, "autorange": "reversed", "showgrid": False}
 
 

@@ -150,6 +150,11 @@ class Result:
         names = {name: self.scenario.get("name" if name == "scenario" else name, "") for name in IDENTITY}
         return pd.DataFrame([names | figures_of(self) | dict(self.scenario.get("point", {}))])
 
+    def _repr_html_(self) -> str:
+        from janus_sim.results import notebook
+
+        return notebook.result(self)
+
     def save(self, folder: Path | str) -> None:
         """Write the result as CSV, Parquet and JSON files; `open_results` reads them."""
         from janus_sim.results.store import save

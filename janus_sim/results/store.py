@@ -117,7 +117,15 @@ class Results(Sequence["Result"]):
         return tuple(entry["scenario"] for _, entry in self._done)
 
     def table(self) -> pd.DataFrame:
-        """Return one row a scenario, failed ones too; speedups over the baseline in any of the folders."""
+        """Return one row a scenario, failed ones too; speedups over the baseline in any of the folders.
+
+        A notebook shows it in words; `to_latex()` writes them for a paper.
+        """
+        from janus_sim.results.table import Table
+
+        return Table(self._table())
+
+    def _table(self) -> pd.DataFrame:
         import pandas as pd
 
         from janus_sim.results import tables
@@ -152,6 +160,11 @@ class Results(Sequence["Result"]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} results in {', '.join(map(str, self.folders))}>"
+
+    def _repr_html_(self) -> str:
+        from janus_sim.results import notebook
+
+        return notebook.table(self.table())
 
 
 def open_results(*folders: Path | str) -> Results:

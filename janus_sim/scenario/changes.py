@@ -44,7 +44,7 @@ def changed(data: Mapping[str, Any], changes: Iterable[str]) -> dict[str, Any]:
 
 def _change(data: dict[str, Any], key: str, text: str) -> dict[str, Any]:
     root = key.partition(".")[0]
-    fields = [*AXES, "name", "baseline", "seeds"]
+    fields = [*AXES, "name", "baseline", "seeds", "figures"]
     if root not in fields:
         raise InputError(
             Mistake(

@@ -25,6 +25,12 @@ from janus_sim.scenario.scenario import Scenario, Written
 Columns = dict[str, tuple[Any, ...]]
 
 
+class Figures(Spec):
+    """How figures are drawn: as wide as a ``column`` or the ``page`` of a paper, or as suits a screen."""
+
+    width: Literal["column", "page"] | None = None
+
+
 class Experiment(Spec):
     """A grid of scenarios.
 
@@ -49,6 +55,7 @@ class Experiment(Spec):
         See `Scenario`.
     uncertainty : mapping
         From a dotted path to the range that its value may have; see `janus_sim.uncertainty`.
+    figures : Figures, optional
 
     Examples
     --------
@@ -77,6 +84,7 @@ class Experiment(Spec):
     steps: Positive | None = None
     alike: Literal["machines"] | None = None
     uncertainty: dict[str, Any] = Field(default_factory=dict)
+    figures: Figures | None = None
     folders: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)
     file: str = Field(default="", exclude=True, repr=False)
 
@@ -179,6 +187,11 @@ class Experiment(Spec):
         if path in seen:
             return Mistake(where, "is an axis twice")
         return Mistake(where, f"{show(values)} is no list of values; write [a, b]")
+
+    @property
+    def width(self) -> Literal["column", "page"] | None:
+        """How wide figures are."""
+        return None if self.figures is None else self.figures.width
 
     def where(self, part: str) -> str:
         """Say where a part was written."""

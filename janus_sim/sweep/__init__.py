@@ -65,16 +65,17 @@ def sweep(
     -------
     DataFrame
         One row a scenario, in the order of the grid; ``speedup`` over the baseline at the same point. A
-        scenario that fails is a row with its ``error``.
+        scenario that fails is a row with its ``error``. A notebook shows it in words.
 
     Raises
     ------
     InputError
         With every mistake of every scenario, before anything runs.
     """
+    from janus_sim.results.table import Table
     from janus_sim.sweep import sweeping
 
     if not isinstance(experiment, Experiment):
         experiment = Experiment.load(experiment, changes)
     settings = sweeping.Settings(jobs=jobs, dask=dask, shard=shard, fresh=fresh)
-    return sweeping.run(experiment, settings, out, progress).table
+    return Table(sweeping.run(experiment, settings, out, progress).table)

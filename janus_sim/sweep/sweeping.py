@@ -194,7 +194,8 @@ def _finish(
         good = table[table["error"].isna()] if "error" in table else table
         if settings.figures and len(good):
             detailed = Detailed(folder, kept)
-            figures.draw(detailed, good.reset_index(drop=True), new, experiment.baseline or "", means)
+            rows, baseline = good.reset_index(drop=True), experiment.baseline or ""
+            figures.draw(detailed, rows, new, baseline, means, experiment.width)
         if means is not None:
             store.write_csv(means, new / "seeds.csv")
         for name, text in texts.items():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from janus_sim.errors import InputError
 from janus_sim.record import LinkRecord, Record, StepRecord
-from janus_sim.results import figures, figures_links, figures_timeline, tables
+from janus_sim.results import (
+    explain,
+    figures,
+    figures_links,
+    figures_steps,
+    figures_timeline,
+    tables,
+    wording,
+)
+from janus_sim.results.figures_style import Width
 from janus_sim.results.result import Result
 
 
@@ -34,15 +47,90 @@ def test_all_figures_are_drawn_alike_twice(
     first = figures.draw(results, summary, tmp_path / "a")
     second = figures.draw(results, summary, tmp_path / "b")
     assert [path.name for path in first] == [
-        f"{name}.{kind}" for name in ("step_time", "links", "timeline") for kind in ("png", "pdf")
+        f"{name}.{kind}"
+        for name in ("step_time", "links", "timeline")
+        for kind in ("png", "pdf", "svg", "figure.csv")
     ]
+    assert pd.read_csv(first[3]).equals(figures_steps.numbers(summary))
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
 
 
+SVG_OF_AN_AGE = """
+from janus_sim.results import figures
+import pandas as pd, sys
+row = {"policy": "a", "workload": "w", "step_time_s": 5.0, "speedup": 2.0, "gpu_busy_s": 3.0, "idle_s": 0.5}
+row |= {"exposed_comm_s": 1.5, "exposed_comm_waiting_s": 0.25}
+figure = figures.step_time(pd.DataFrame([row]), width="page")
+for path in figures.write(figure, __import__("pathlib").Path(sys.argv[1]) / "one"):
+    sys.stdout.buffer.write(path.read_bytes())
+"""
+
+
+def test_files_are_the_same_in_another_process_and_hold_their_fonts(tmp_path: Path) -> None:
+    told = []
+    for seed in ("1", "2"):
+        folder = tmp_path / seed
+        done = subprocess.run(
+            [sys.executable, "-c", SVG_OF_AN_AGE, str(folder)], check=True, capture_output=True,
+            env=os.environ | {"PYTHONHASHSEED": seed, "SOURCE_DATE_EPOCH": ""},
+        )  # fmt: skip
+        told.append(done.stdout)
+    assert told[0] == told[1]
+    pdf = (folder / "one.pdf").read_bytes()
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+    assert "<text" not in (folder / "one.svg").read_text()
+
+
+@pytest.mark.parametrize(("width", "pixels"), [("column", 532), ("page", 1120)])
+def test_figures_for_a_paper_are_so_wide_and_have_no_title(
+    width: Width, pixels: int, results: list[Result], summary: pd.DataFrame, tmp_path: Path
+) -> None:
+    way = explain.explain(*results)
+    shown = {"one": results[0]}
+    for figure in (
+        figures.step_time(summary, width=width),
+        figures.links(shown, width),
+        figures.timeline(shown, width=width),
+        figures.waterfall(way, width),
+    ):
+        assert int(figure.get_size_inches()[0] * 160) == pixels
+        assert figure.get_suptitle() == ""
+    drawn = figures.write(figures.step_time(summary, width=width), tmp_path / "one")
+    assert int.from_bytes(drawn[0].read_bytes()[16:20]) == pixels
+    assert figures.step_time(summary).get_suptitle() != ""
+
+
+def test_there_is_no_other_width(summary: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match='"wide" is none; write column or page'):
+        figures.step_time(summary, width="wide")  # type: ignore[arg-type]
+
+
+def test_the_numbers_beside_a_figure_are_those_of_the_record(
+    results: list[Result], summary: pd.DataFrame
+) -> None:
+    shown = dict(zip(("expert_centric", "data_centric"), results, strict=True))
+    bars = figures_steps.numbers(summary)
+    parts = bars[["compute_s", "exposed_communication_s", "waiting_s"]].sum(axis=1)
+    assert parts.to_numpy() == pytest.approx(summary["step_time_s"].to_numpy())
+    assert bars["speedup"].to_numpy() == pytest.approx(summary["speedup"].to_numpy())
+    heat = figures_links.numbers(shown).set_index(["policy", "link"])
+    link = next(link for link in results[0].record.links if link.series.any())
+    step = results[0].record.steps[0]
+    shares = heat.loc[("expert_centric", link.name)]
+    assert shares.filter(like="slice_").iloc[1:].to_numpy() == pytest.approx(
+        figures_links.row(link, step), abs=1e-4
+    )
+    spans = figures_timeline.numbers(shown)
+    ends = spans.groupby("policy")[["begin_s", "seconds"]].apply(lambda row: row.sum(axis=1).max())
+    for policy, result in zip(("expert_centric", "data_centric"), results, strict=True):
+        assert 0.9 < ends[policy] / result.record.steps[0].seconds <= 1.0 + 1e-9
+
+
 def test_the_title_is_the_finding(summary: pd.DataFrame) -> None:
     gain = summary["speedup"].iloc[1]
-    assert figures.finding(summary) == f"data_centric is {gain:.2f}x faster than expert_centric on moe_gpt"
+    assert wording.finding(summary) == f"data_centric is {gain:.2f}x faster than expert_centric on moe_gpt"
 
 
 def test_the_finding_of_a_grid_names_the_best_and_the_worst_point() -> None:
@@ -54,11 +142,11 @@ def test_the_finding_of_a_grid_names_the_best_and_the_worst_point() -> None:
             "speedup": [1.0, 0.9, 1.0, 2.0],
         }
     )
-    assert figures.finding(table) == (
+    assert wording.finding(table) == (
         "fast is up to 2.00x faster than slow on gpt, micro batch size 64; at worst 0.90x"
     )
-    assert figures.finding(table.head(2), "slow").startswith("No policy is faster than slow")
-    assert figures.finding(table[table["policy"] == "slow"]) == "Where the time of a step goes"
+    assert wording.finding(table.head(2), "slow").startswith("No policy is faster than slow")
+    assert wording.finding(table[table["policy"] == "slow"]) == "Where the time of a step goes"
 
 
 def test_links_and_timeline_compare_the_policies_at_the_first_point(results: list[Result]) -> None:
@@ -103,7 +191,7 @@ def test_bars_of_the_timeline_are_a_union() -> None:
 
 def test_a_record_without_series_has_no_figure_of_links(results: list[Result], tmp_path: Path) -> None:
     bare = [Result(replace(one.record, links=()), one.scenario) for one in results]
-    names = {path.stem for path in figures.draw(bare, tables.summary(bare), tmp_path)}
+    names = {path.name.partition(".")[0] for path in figures.draw(bare, tables.summary(bare), tmp_path)}
     assert names == {"step_time", "timeline"}
 
 
