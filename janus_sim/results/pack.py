@@ -53,9 +53,9 @@ def pack(result: Result, version: str = "", *, detailed: bool = True) -> bytes:
     from janus_sim.results.summary import figures_of
 
     record, blob = result.record, _Blob()
-    head: dict[str, Any] = {"version": version, "figures": plain(figures_of(result))}
+    head: dict[str, Any] = {"version": version, "figures": figures_of(result)}
     if detailed:
-        head["detail"] = plain({
+        head["detail"] = {
             "steps": [asdict(step) for step in record.steps],
             "layers": list(record.layers),
             "memory": list(record.memory),
@@ -63,8 +63,9 @@ def pack(result: Result, version: str = "", *, detailed: bool = True) -> bytes:
             "links": [[getattr(link, name) for name in _LINK] for link in record.links],
             "series": [_series(link, blob) for link in record.links],
             "spans": {name: blob.add(record.spans[name]) for name in SPAN_COLUMNS},
-        })  # fmt: skip
-    parts = [zlib.compress(part, 1) for part in (json.dumps(head).encode(), b"".join(blob.parts))]
+        }  # fmt: skip
+    text = json.dumps(head, default=plain)
+    parts = [zlib.compress(part, 1) for part in (text.encode(), b"".join(blob.parts))]
     body = b"".join(parts)
     sums = [MAGIC, hashlib.sha256(body).hexdigest().encode(), *(str(len(part)).encode() for part in parts)]
     return b"\t".join(sums) + b"\n" + body

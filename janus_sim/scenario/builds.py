@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from janus_sim.topology import Topology
     from janus_sim.workload.spec import WorkloadSpec
 
-KEPT = 64  #: values of a kind that are remembered
+TOPOLOGIES, SMALL = 64, 4096  #: how many are remembered: topologies are large, the others are not
 
 T = TypeVar("T")
 Written = str | Mapping[str, Any]
@@ -23,7 +24,8 @@ Files = tuple[Path, ...]
 class Remembered(Generic[T]):
     """Values by a name, each with the files that it was made of; made again when one of them changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.known: dict[str, tuple[T, dict[Path, tuple[int, ...]]]] = {}
 
     def get(self, name: str, make: Callable[[], tuple[T, Files]]) -> T:
@@ -33,16 +35,16 @@ class Remembered(Generic[T]):
             if all(stamp_of(path) == stamp for path, stamp in stamps.items()):
                 return value
         value, files = make()
-        while len(self.known) >= KEPT:
+        while len(self.known) >= self.most:
             self.known.pop(next(iter(self.known)))
         self.known[name] = value, {path: stamp_of(path) for path in files}
         return value
 
 
-_topologies: Remembered[Topology] = Remembered()
-_specs: Remembered[WorkloadSpec] = Remembered()
-_files: Remembered[dict[str, str]] = Remembered()
-_digests: Remembered[str] = Remembered()
+_topologies: Remembered[Topology] = Remembered(TOPOLOGIES)
+_specs: Remembered[WorkloadSpec] = Remembered(SMALL)
+_files: Remembered[dict[str, str]] = Remembered(SMALL)
+_digests: Remembered[str] = Remembered(SMALL)
 
 
 def topology(written: Written, beside: Path | None, where: str) -> Topology:
@@ -70,14 +72,13 @@ def inputs(room: str, written: Written, beside: Path | None) -> dict[str, str]:
     """Give the SHA-256 of each file behind a topology or a workload, by a name that holds on any machine."""
 
     def read() -> tuple[dict[str, str], Files]:
-        paths = files(room, written, beside)
-        return {f"{room}/{path.name}": digest(path.read_bytes()) for path in paths}, paths
+        paths = {f"{room}/{path.name}": path for path in files(room, written, beside)}
+        if room == "topologies":
+            gpus = _gpus(topology(written, beside, "topology"), beside)
+            paths |= {f"topologies/gpus/{path.name}": path for path in gpus}
+        return {name: digest(path.read_bytes()) for name, path in paths.items()}, tuple(paths.values())
 
-    found = dict(_files.get(_name([room, written], beside), read))
-    if room == "topologies":
-        for path in _gpus(topology(written, beside, "topology"), beside):
-            found[f"topologies/gpus/{path.name}"] = digest_of(path)
-    return found
+    return dict(_files.get(_name([room, written], beside), read))
 
 
 def digest_of(path: Path) -> str:
@@ -101,4 +102,4 @@ def _gpus(built: Topology, beside: Path | None) -> Files:
 
 
 def _name(written: object, beside: Path | None) -> str:
-    return json.dumps([written, str(beside), str(Path.cwd())], sort_keys=True)
+    return json.dumps([written, str(beside), os.getcwd()], sort_keys=True)  # noqa: PTH109 - far quicker

@@ -47,8 +47,17 @@ def model_version() -> str:
     return f"{janus_sim.__version__}+{digest(json.dumps(told).encode())[:12]}"
 
 
-def provenance(experiment: Experiment, scenarios: Sequence[Scenario]) -> str:
-    """Say what the results come from: versions, seed, the SHA-256 of every input; no time, no place."""
+def provenance(
+    experiment: Experiment, scenarios: Sequence[Scenario], keys: Sequence[str] | None = None
+) -> str:
+    """Say what the results come from: versions, seed, the SHA-256 of every input; no time, no place.
+
+    Parameters
+    ----------
+    keys : sequence of str, optional
+        Of the scenarios, where they are known.
+    """
+    keys = [scenario.key() for scenario in scenarios] if keys is None else keys
     inputs: dict[str, str] = {}
     if experiment.file:
         path = Path(experiment.file)
@@ -64,7 +73,7 @@ def provenance(experiment: Experiment, scenarios: Sequence[Scenario]) -> str:
         "baseline": experiment.baseline,
         "seed": experiment.seed,
         "inputs": dict(sorted(inputs.items())),
-        "scenarios": {scenario.name: scenario.key() for scenario in scenarios},
+        "scenarios": {scenario.name: key for scenario, key in zip(scenarios, keys, strict=True)},
     }
     return json.dumps(told, indent=1) + "\n"
 

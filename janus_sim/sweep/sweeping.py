@@ -183,16 +183,18 @@ def _finish(
     table: pd.DataFrame, means: pd.DataFrame | None, settings: Settings,
 ) -> None:  # fmt: skip
     """Write the tables, the figures and what they come from."""
-    from janus_sim.results import export, figures, store
+    from janus_sim.results import export, store
 
     entries = list(grid.entries(failures))
     kept = [one for one in entries if "error" not in one and one["place"] < settings.details]
-    origin, texts = provenance(experiment, grid.scenarios), written(experiment, grid.scenarios)
+    origin, texts = provenance(experiment, grid.scenarios, grid.keys), written(experiment, grid.scenarios)
 
     def fill(new: Path) -> None:
         export.write(new, entries, table, (folder.store.result(one["key"], one["scenario"]) for one in kept))
         good = table[table["error"].isna()] if "error" in table else table
         if settings.figures and len(good):
+            from janus_sim.results import figures  # takes half a second
+
             detailed = Detailed(folder, kept)
             rows, baseline = good.reset_index(drop=True), experiment.baseline or ""
             figures.draw(detailed, rows, new, baseline, means, experiment.width)
