@@ -8,7 +8,7 @@ COMPILED := $(VENV)/.compiled
 KERNELS := $(wildcard janus_sim/network/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types floors headline uncertainty bench install clean
+.PHONY: help demo test check lint types floors schemas headline uncertainty bench install clean
 
 help:
 	@echo "make demo      install, then run the quickstart: Janus against expert-centric on 32 GPUs"
@@ -16,6 +16,7 @@ help:
 	@echo "make check     install, then ruff, mypy and import-linter"
 	@echo "make headline  install, then run the full experiments of docs/model.md (minutes)"
 	@echo "make uncertainty  install, then the headline under 100 draws of its constants (half an hour)"
+	@echo "make schemas   install, then write schemas/, by which editors check the YAML files"
 	@echo "make bench     install, then run the benchmarks"
 
 $(BIN)/python:
@@ -50,6 +51,9 @@ types: $(INSTALLED)
 
 floors: $(INSTALLED)
 	$(BIN)/lint-imports
+
+schemas: $(INSTALLED)
+	$(BIN)/janus-sim schema --write schemas
 
 headline: $(COMPILED)
 	$(BIN)/janus-sim run janus_speedup

@@ -5,7 +5,7 @@
     JanusSimError                    anything that janus-sim tells its user
       InputError                     something written by the user is wrong (exit 2)
         UnreachableError             no route between two devices
-      PolicyError                    a policy broke the protocol (exit 2)
+      PolicyError                    a policy broke the protocol, or raised an exception (exit 2)
       DeadlockError                  the simulated system waits for ever (exit 3)
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+DEBUG = "JANUS_SIM_DEBUG"  #: set in the environment: tracebacks are shown on standard error
 _SHOWN = 30  # waiting threads told in the text of a deadlock
 
 
@@ -79,7 +80,7 @@ class UnreachableError(InputError):
 
 
 class PolicyError(JanusSimError):
-    """A policy broke the protocol: it yielded, planned or released something that does not exist."""
+    """A policy broke the protocol (it yielded or planned what does not exist), or raised an exception."""
 
 
 class DeadlockError(JanusSimError):

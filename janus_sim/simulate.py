@@ -12,6 +12,7 @@ from janus_sim.schedules.sequential import Sequential
 from janus_sim.step import Training
 from janus_sim.step.account import record_of
 from janus_sim.step.alike import folded
+from janus_sim.step.fault import told
 
 if TYPE_CHECKING:
     from janus_sim.results.result import Result
@@ -92,13 +93,14 @@ def run(
     DeadlockError
         Who waits for what, by name.
     PolicyError
-        The policy broke the protocol.
+        The policy broke the protocol, or raised an exception.
     """
     schedule = schedule or Sequential()
-    policy = settle(topology, workload, policy, schedule, seed)
-    cluster = Cluster(topology, slowdown=workload.spec.training_slowdown, bins=bins)
-    training = Training(cluster, workload, policy, schedule, seed)
-    records, done = training.run(steps or workload.steps)
+    with told(policy, schedule):
+        policy = settle(topology, workload, policy, schedule, seed)
+        cluster = Cluster(topology, slowdown=workload.spec.training_slowdown, bins=bins)
+        training = Training(cluster, workload, policy, schedule, seed)
+        records, done = training.run(steps or workload.steps)
     return record_of(cluster, workload, records, done)
 
 

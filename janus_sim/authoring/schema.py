@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from janus_sim.errors import InputError, Mistake
@@ -41,6 +44,30 @@ def schema_of(kind: str) -> Schema:
         hint = nearest(kind, KINDS) or f"; there are {', '.join(KINDS)}"
         raise InputError(Mistake("", f'no kind of file "{kind}"{hint}'))
     return {"$schema": DIALECT, **KINDS[kind](), "title": f"janus-sim {kind}"}
+
+
+def text_of(kind: str) -> str:
+    """Return the JSON schema of a kind of file as text; see `schema_of`."""
+    return json.dumps(schema_of(kind), indent=1) + "\n"
+
+
+def first_line(kind: str, path: Path, schemas: Path) -> str:
+    """Return the comment by which editors find the schema of a file.
+
+    Parameters
+    ----------
+    path : Path
+        Of the YAML file.
+    schemas : Path
+        The folder that `janus-sim schema --write` filled.
+
+    Examples
+    --------
+    >>> first_line("gpu", Path("topologies/gpus/a100.yaml"), Path("schemas"))
+    '# yaml-language-server: $schema=../../schemas/gpu.json'
+    """
+    relative = Path(os.path.relpath(schemas / f"{kind}.json", path.parent)).as_posix()
+    return f"# yaml-language-server: $schema={relative}"
 
 
 def _experiment() -> Schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -25,7 +26,7 @@ from janus_sim.cli import (
     uncertainty,
 )
 from janus_sim.cli.show import Format
-from janus_sim.errors import JanusSimError
+from janus_sim.errors import DEBUG, JanusSimError
 
 INTERRUPTED = 130
 
@@ -50,7 +51,10 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
-) -> None: ...
+    debug: Annotated[bool, typer.Option("--debug", help="Show the tracebacks of errors.")] = False,
+) -> None:
+    if debug:
+        os.environ[DEBUG] = "1"  # the processes of a sweep hear it too
 
 
 app.command()(advise.advise)
@@ -134,6 +138,8 @@ def _status(arguments: Sequence[str] | None) -> int:
     try:
         status = app(args=arguments, standalone_mode=False)
     except JanusSimError as error:
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
         print(error, file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):

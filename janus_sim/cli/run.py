@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -11,12 +12,14 @@ import typer
 
 from janus_sim.cli import show
 from janus_sim.cli.show import Format
+from janus_sim.errors import DEBUG
 
 if TYPE_CHECKING:
     from janus_sim.scenario import Experiment
     from janus_sim.sweep.sweeping import Settings, Swept
 
 INTERRUPTED = 130
+Traced = tuple[Path, list[int], int]  #: folder, ranks and steps of the timelines
 
 Name = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A preset, or a .yaml file.")]
 Changes = Annotated[
@@ -46,6 +49,12 @@ Details = Annotated[
     typer.Option("--details", min=0, help="Keep spans and links of so many scenarios; default 256."),
 ]
 Draw = Annotated[bool, typer.Option("--figures/--no-figures", help="Draw.")]
+Traces = Annotated[
+    Path | None,
+    typer.Option("--timeline", metavar="DIR", help="Write a Chrome trace a scenario and rank, for Perfetto."),
+]
+Ranks = Annotated[str | None, typer.Option("--ranks", help="Of the timelines, as 0,8; default 0.")]
+Count = Annotated[int | None, typer.Option("--steps", min=1, help="Of the timelines; default 1.")]
 
 
 def run(
@@ -58,6 +67,9 @@ def run(
     fresh: Fresh = False,
     details: Details = None,
     figures: Draw = True,
+    timeline: Traces = None,
+    ranks: Ranks = None,
+    steps: Count = None,
     form: Form = Format.table,
     quiet: Quiet = False,
     dry_run: Dry = False,
@@ -69,9 +81,9 @@ def run(
     from janus_sim.scenario import Experiment
     from janus_sim.sweep.sweeping import DETAILS, Settings
 
-    part = _part(shard)
+    part, traced = _part(shard), _traced(timeline, ranks, steps)
     settings = Settings(jobs, dask, part, fresh, DETAILS if details is None else details, figures)
-    return _run(Experiment.load(experiment, changes or ()), settings, out, form, quiet, dry_run)
+    return _run(Experiment.load(experiment, changes or ()), settings, out, traced, form, quiet, dry_run)
 
 
 def demo(out: Out = None, form: Form = Format.table, quiet: Quiet = False, dry_run: Dry = False) -> int:
@@ -90,9 +102,22 @@ def _part(text: str | None) -> tuple[int, int] | None:
     return int(first), int(many)
 
 
+def _traced(folder: Path | None, ranks: str | None, steps: int | None) -> Traced | None:
+    from janus_sim.cli.timeline import ranks_of
+    from janus_sim.errors import InputError, Mistake
+
+    if folder is None:
+        if ranks is not None or steps is not None:
+            option = "--ranks" if ranks is not None else "--steps"
+            raise InputError(Mistake(option, "belongs to --timeline DIR; write both, or neither"))
+        return None
+    return folder, ranks_of(ranks or "0"), steps or 1
+
+
 def _run(
-    experiment: Experiment, settings: Settings, out: Path | None, form: Format, quiet: bool, dry_run: bool
-) -> int:
+    experiment: Experiment, settings: Settings, out: Path | None, traced: Traced | None, form: Format,
+    quiet: bool, dry_run: bool,
+) -> int:  # fmt: skip
     from janus_sim.files import check_folder
     from janus_sim.sweep import check_experiment, folder_of
     from janus_sim.sweep.grid import shard
@@ -113,14 +138,27 @@ def _run(
             swept = sweep(experiment, settings, target, progress, checked.scenarios)
     except KeyboardInterrupt:
         kept = len(list((target / "runs").glob("*.run")))
-        words = (
-            f"{kept} runs are kept in {target}, and the same command goes on" if kept else "nothing was kept"
-        )
+        words = f"{show.counted(kept, 'run')} kept in {target}, and the same command goes on"
+        words = words if kept else "nothing was kept"
         print(f"interrupted; {words}", file=sys.stderr)
         return INTERRUPTED
     show.summary(swept.table, form, quiet, swept.means)
     _tell(swept, time.monotonic() - begin, target, quiet)
+    _trace(target, traced, quiet)
     return swept.status
+
+
+def _trace(results: Path, traced: Traced | None, quiet: bool) -> None:
+    """Write the timelines that were asked for."""
+    from janus_sim.cli.timeline import write
+    from janus_sim.results.store import open_results
+
+    if traced is None:
+        return
+    folder, ranks, steps = traced
+    many = len(list(write(open_results(results), folder, ranks, steps)))
+    if not quiet:
+        print(f"{show.counted(many, 'timeline')} in {folder}; open them at ui.perfetto.dev", file=sys.stderr)
 
 
 def _tell(swept: Swept, seconds: float, target: Path, quiet: bool) -> None:
@@ -129,14 +167,10 @@ def _tell(swept: Swept, seconds: float, target: Path, quiet: bool) -> None:
         print(f"{name} failed:\n{error}", file=sys.stderr)
     if len(swept.failures) > 10:
         print(f"... and {len(swept.failures) - 10} more; see the column error", file=sys.stderr)
+    if swept.failures and not os.environ.get(DEBUG):
+        print("janus-sim --debug run ... shows the tracebacks", file=sys.stderr)
     if quiet:
         return
-    if swept.outdated:
-        print(
-            f"{swept.outdated} runs were of another version of the model; they are computed again",
-            file=sys.stderr,
-        )
-    if swept.known:
-        print(f"{swept.known} runs were there already; --fresh computes them again", file=sys.stderr)
-    print(f"{swept.computed} runs computed in {seconds:.1f} s", file=sys.stderr)
+    for words in show.work_done(swept.outdated, swept.known, swept.computed, seconds):
+        print(words, file=sys.stderr)
     print(f"results are in {target}", file=sys.stderr)

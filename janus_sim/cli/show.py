@@ -136,9 +136,29 @@ def dry_run(checked: Checked, form: Format) -> None:
     seconds = sum(estimate.seconds for estimate in checked.estimates)
     memory = BASE_BYTES + sum(estimate.bytes for estimate in checked.estimates)
     print(
-        f"{len(rows)} scenarios; roughly {format_time(float(f'{seconds:.1g}'))} "
+        f"{counted(len(rows), 'scenario')}; roughly {format_time(float(f'{seconds:.1g}'))} "
         f"and {format_bytes(float(f'{memory:.2g}'))} of memory"
     )
+
+
+def counted(many: int, word: str) -> str:
+    """Write a number of things.
+
+    Examples
+    --------
+    >>> counted(1, "scenario"), counted(1200, "run")
+    ('1 scenario', '1,200 runs')
+    """
+    return f"{many:,} {word}{'' if many == 1 else 's'}"
+
+
+def work_done(outdated: int, known: int, computed: int, seconds: float) -> Iterator[str]:
+    """Say which runs of a sweep were taken from the folder, and which were computed."""
+    if outdated:
+        yield f"{counted(outdated, 'run')} of another version of the model: computed again"
+    if known:
+        yield f"{counted(known, 'run')} there already; --fresh computes again"
+    yield f"{counted(computed, 'run')} computed in {seconds:.1f} s"
 
 
 def cell(value: object) -> str:

@@ -1,12 +1,16 @@
-"""`janus-sim timeline`: what the GPUs did when, for Perfetto."""
+"""`janus-sim timeline`: what the GPUs did when, for Perfetto; `janus-sim run --timeline` does the same."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from janus_sim.results.result import Result
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Results of `janus-sim run`.")]
 Names = Annotated[
@@ -21,17 +25,30 @@ def timeline(
     folder: Folder, names: Names = None, out: Out = None, ranks: Ranks = "0", steps: Count = 1
 ) -> None:
     """Write Chrome traces as PyTorch's profiler does; open them at ui.perfetto.dev."""
-    from janus_sim.errors import InputError, Mistake
-    from janus_sim.results import perfetto
-    from janus_sim.results.explain import called, choose
+    from janus_sim.results.explain import choose
     from janus_sim.results.store import open_results
 
-    if not re.fullmatch(r"\d{1,7}(,\d{1,7})*", ranks):
-        raise InputError(Mistake("--ranks", f'"{ranks}" is no list of ranks; write 0,8'))
+    wanted = ranks_of(ranks)
     results = open_results(folder)
     chosen = [choose(results, name, str(folder)) for name in names] if names else results
-    target = out or folder / "timeline"
-    for result in chosen:
+    for path in write(chosen, out or folder / "timeline", wanted, steps):
+        print(path)
+
+
+def ranks_of(text: str) -> list[int]:
+    """Read a list of ranks."""
+    from janus_sim.errors import InputError, Mistake
+
+    if not re.fullmatch(r"\d{1,7}(,\d{1,7})*", text):
+        raise InputError(Mistake("--ranks", f'"{text}" is no list of ranks; write 0,8'))
+    return [int(rank) for rank in text.split(",")]
+
+
+def write(results: Iterable[Result], target: Path, ranks: list[int], steps: int) -> Iterator[Path]:
+    """Write the traces of each result into a folder of its own, and yield their paths."""
+    from janus_sim.results import perfetto
+    from janus_sim.results.explain import called
+
+    for result in results:
         place = target / (re.sub(r"[^\w.=]+", "-", called(result)).strip("-.") or "run")
-        for path in perfetto.write(result, place, [int(rank) for rank in ranks.split(",")], steps):
-            print(path)
+        yield from perfetto.write(result, place, ranks, steps)

@@ -22,7 +22,7 @@ from janus_sim.files import (
 from janus_sim.scenario.changes import AXES, changed, policies_as_mapping
 from janus_sim.scenario.scenario import Scenario, Written
 
-Columns = dict[str, tuple[Any, ...]]
+Columns = dict[str, Sequence[Any]]
 
 
 class Figures(Spec):
@@ -169,7 +169,7 @@ class Experiment(Spec):
         if self.seeds is not None and "seed" in seen:
             mistakes.append(Mistake(self.where("seeds"), "stands beside an axis of seeds; write one of them"))
         elif self.seeds is not None:
-            axes.append({"seed": tuple(range(self.seed, self.seed + self.seeds))})
+            axes.append({"seed": range(self.seed, self.seed + self.seeds)})  # no list: it may be huge
         if mistakes:
             raise InputError(mistakes)
         return tuple(axes)
@@ -186,6 +186,8 @@ class Experiment(Spec):
             return Mistake(where, f"leads nowhere{hint}")
         if path in seen:
             return Mistake(where, "is an axis twice")
+        if values == ():
+            return Mistake(where, "is an empty list: 0 runs; write [a, b]")
         return Mistake(where, f"{show(values)} is no list of values; write [a, b]")
 
     @property

@@ -63,7 +63,7 @@ def short(paths: Sequence[str]) -> dict[str, str]:
     return {path: next((end for end in endings(path) if end not in others[path]), path) for path in paths}
 
 
-def _points(axes: Sequence[Mapping[str, tuple[Any, ...]]]) -> Iterator[dict[str, Any]]:
+def _points(axes: Sequence[Mapping[str, Sequence[Any]]]) -> Iterator[dict[str, Any]]:
     rows = [
         [dict(zip(axis, values, strict=True)) for values in zip(*axis.values(), strict=True)] for axis in axes
     ]
@@ -71,7 +71,7 @@ def _points(axes: Sequence[Mapping[str, tuple[Any, ...]]]) -> Iterator[dict[str,
         yield {path: value for row in combination for path, value in row.items()}
 
 
-def _check(experiment: Experiment, axes: Sequence[Mapping[str, tuple[Any, ...]]]) -> None:
+def _check(experiment: Experiment, axes: Sequence[Mapping[str, Sequence[Any]]]) -> None:
     """Refuse what can be seen before anything is built."""
     mistakes: list[Mistake] = []
     runs = math.prod(len(next(iter(axis.values()))) for axis in axes if axis) * len(experiment.policies)

@@ -142,6 +142,8 @@ def _build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         ) from error
     except (ValueError, TypeError) as error:
         raise InputError(Mistake(where, str(error))) from error
+    except Exception as error:  # whatever a user's class raises is told, not thrown
+        raise InputError(Mistake(where, f"{type(error).__name__}: {error}")) from error
 
 
 def _class(

@@ -109,7 +109,7 @@ def estimate_of(scenario: Scenario, world: int) -> Estimate:
     busy = len(workload.experts) * world // 8 if tokens_travel else 6 * sum(workload.experts)
     spans = world * spec.micro_batches * (12 * spec.model.layers + busy)
     trials = len(workload.experts) + 3 if '"simulated"' in written else 0
-    steps = scenario.steps or spec.steps
+    steps = scenario.steps or workload.steps
     return Estimate(world, spans * (steps + trials) * SPAN_SECONDS, spans * steps * SPAN_BYTES)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from janus_sim.errors import InputError, JanusSimError, Mistake
+from janus_sim.errors import DEBUG, InputError, JanusSimError, Mistake
 from janus_sim.scenario import Scenario
 
 #: A scenario written out for another process, its folders, its file, its key, the model's version, detailed.
@@ -50,13 +52,19 @@ def compute(task: Task) -> Outcome:
             raise InputError(Mistake(task.scenario.name, "an input changed while it ran; run it again"))
         return Outcome(pack(result, task.version, detailed=task.detailed))
     except JanusSimError as error:
+        _debug()
         return Outcome(error=str(error), status=error.exit_code)
-    except (
-        Exception
-    ) as error:  # a mistake in a user's policy, or in ours, ends one scenario and not the sweep
+    except Exception as error:  # a mistake of ours ends one scenario and not the sweep
+        _debug()
         frames = traceback.extract_tb(error.__traceback__)
         place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
         return Outcome(error=f"{type(error).__name__}: {error}{place}", status=1)
+
+
+def _debug() -> None:
+    """Show the traceback of what is being handled, where the user asked for it."""
+    if os.environ.get(DEBUG):
+        traceback.print_exc(file=sys.stderr)
 
 
 def compute_told(told: Told) -> tuple[bytes, str, int]:

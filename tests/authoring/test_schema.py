@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from janus_sim.authoring.schema import KINDS, schema_of
+from janus_sim.authoring.schema import KINDS, first_line, schema_of, text_of
 from janus_sim.errors import InputError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -21,6 +21,8 @@ ROOMS = {
     "baseline": "tests/regression/baselines",
 }
 FILES = [(kind, path) for kind, room in ROOMS.items() for path in sorted((ROOT / room).glob("*.yaml"))]
+FILES += [("experiment", path) for path in sorted((ROOT / "docs" / "examples").glob("*.yaml"))]
+SCHEMAS = ROOT / "schemas"
 
 
 class Yaml12(yaml.SafeLoader):
@@ -50,6 +52,17 @@ def mistakes(kind: str, data: object) -> list[str]:
 @pytest.mark.parametrize(("kind", "path"), FILES, ids=lambda part: getattr(part, "stem", part))
 def test_what_is_shipped_is_valid(kind: str, path: Path) -> None:
     assert mistakes(kind, read(path)) == []
+
+
+@pytest.mark.parametrize(("kind", "path"), FILES, ids=lambda part: getattr(part, "stem", part))
+def test_what_is_shipped_names_its_schema_on_the_first_line(kind: str, path: Path) -> None:
+    assert path.read_text(encoding="utf-8").splitlines()[0] == first_line(kind, path, SCHEMAS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schemas_that_are_shipped_are_fresh(kind: str) -> None:
+    found = (SCHEMAS / f"{kind}.json").read_text(encoding="utf-8")
+    assert found == text_of(kind), "a field has changed; run: make schemas"
 
 
 @pytest.mark.parametrize("kind", KINDS)

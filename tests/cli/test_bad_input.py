@@ -74,6 +74,22 @@ CASES: dict[str, tuple[Edit, list[str]]] = {
         replace("topology: two_gpus", "topology: {base: two_gpus, overrides: [{links: 'm9.*', scale: 0.5}]}"),
         ["topology.overrides", "m9"],
     ),
+    "a grid of 10^9 runs": (
+        lambda text: text + "vary: {workload.micro_batch_size: [1, 2, 3]}\nseeds: 1000000000\n",
+        ["vary", "makes 9,000,000,000 runs"],
+    ),
+    "an empty list": (
+        lambda text: text + "vary: {workload.micro_batch_size: []}\n",
+        ["vary.workload.micro_batch_size", "is an empty list: 0 runs"],
+    ),
+    "an unknown path": (
+        lambda text: text + "vary: {workload.model.hiden: [64, 128]}\n",
+        ["workload.model.hiden", 'did you mean "hidden"?'],
+    ),
+    "an unknown root": (
+        lambda text: text + "vary: {work.model.hidden: [64, 128]}\n",
+        ["vary.work.model.hidden", "leads nowhere"],
+    ),
     "a huge grid": (
         lambda text: text + f"vary: {{seed: {list(range(101))}, steps: {list(range(1, 102))}}}\n",
         ["vary", "10,000"],

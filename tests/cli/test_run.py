@@ -187,12 +187,21 @@ class Stuck(POLICIES["expert_centric"]):
 class Rude(POLICIES["expert_centric"]):
     def forward(self, gpu, layer):
         yield 5
+
+class Broken(POLICIES["expert_centric"]):
+    def forward(self, gpu, layer):
+        yield gpu.all_to_all(layer.dispatch, "dispatch")
+        yield gpu.think([] + gpu.rank)
 """
 
 
 @pytest.mark.parametrize(
     ("name", "status", "words"),
-    [("Stuck", 3, ["deadlock", "waits for", "dispatch"]), ("Rude", 2, ["yielded 5", "yield from"])],
+    [
+        ("Stuck", 3, ["deadlock", "waits for", "dispatch"]),
+        ("Rude", 2, ["yielded 5", "yield from"]),
+        ("Broken", 2, ["policy Broken: TypeError", "(wrong.py, line 16, in forward)", "--debug"]),
+    ],
 )
 def test_a_policy_that_hangs_or_breaks_the_protocol_is_told(
     name: str, status: int, words: list[str], janus_sim: Run, tiny: Path
@@ -207,6 +216,9 @@ def test_a_policy_that_hangs_or_breaks_the_protocol_is_told(
     assert rows["error"].notna().tolist() == [False, False, False, True]
     assert words[0] in rows["error"].iloc[-1]
     assert rows["speedup"].notna().tolist() == [True, True, True, False]
+    shown = janus_sim("--debug", "run", tiny, "--jobs", "2" if name == "Broken" else "1")
+    assert shown.returncode == status
+    assert "Traceback" in shown.stderr
 
 
 def test_a_policy_beside_the_file_runs_from_elsewhere_and_is_never_stale(

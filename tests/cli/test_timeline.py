@@ -30,6 +30,19 @@ def test_each_rank_of_each_scenario_has_a_trace_that_parses(janus_sim: Run, ran:
         ]
 
 
+def test_a_run_writes_the_same_traces_itself(janus_sim: Run, tiny: Path) -> None:
+    asked = ("--timeline", "traces", "--ranks", "0,1", "--steps", "2")
+    done = janus_sim("run", tiny, "steps=2", "--out", "ran", "--no-figures", *asked)
+    assert done.returncode == 0, done.stderr
+    assert "6 timelines in traces" in done.stderr
+    assert janus_sim("timeline", "ran", "--ranks", "0,1", "--steps", "2").returncode == 0
+    for path in (tiny.parent / "traces").rglob("*.json"):
+        same = tiny.parent / "ran" / "timeline" / path.relative_to(tiny.parent / "traces")
+        assert path.read_bytes() == same.read_bytes()
+    alone = janus_sim("run", tiny, "--ranks", "0")
+    assert (alone.returncode, "belongs to --timeline" in alone.stderr) == (2, True)
+
+
 def test_names_are_those_of_a_real_trace(janus_sim: Run, ran: Path) -> None:
     done = janus_sim("timeline", "ran", "expert_centric", "data_centric", "--out", "there", "--steps", 2)
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ def test_imbalance_is_that_of_the_file(
 ) -> None:
     """First and last iteration, 24 layers each: max over mean of the rows, straight from the file."""
     monkeypatch.setenv("JANUS_SIM_DATA", str(data))
-    changes = [f"policies=expert_centric,{policy}", "workload.routing.iterations=2", "steps=2"]
+    changes = [f"policies=expert_centric,{policy}", "workload.routing.iterations=2"]
     table = sweep("real_routing", out=tmp_path / "out", changes=changes)
     assert (table["step_time_s"] > 0).all()
     layers = np.genfromtxt(
