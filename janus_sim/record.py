@@ -190,7 +190,10 @@ class LayerRecord(TypedDict, total=False):
     paradigm: str  #: "expert_centric", "data_centric", ...
     r: float  #: gain of moving experts in cross-machine bytes (JANUS.md's R)
     expert_imbalance: float  #: max over mean of the rows of the experts
-    rank_imbalance: float  #: max over mean of the rows that arrive at the ranks
+    rank_imbalance: float  #: max over mean of the rows chosen for the experts that live at each rank
+    arriving_imbalance: (
+        float  #: max over mean of the rows that arrive at each rank, after the policy moved any
+    )
     rows: int  #: token rows that the gate chose, all ranks and micro-batches
     dropped_rows: int  #: of them beyond the capacity
     expert_cross_machine_bytes: int

@@ -74,7 +74,7 @@ def run(
     workload : Workload
         Laid out on the ranks of the topology.
     policy : Policy
-        Its trials run first, on balanced routing.
+        Its trials run first (`settle`).
     schedule : Schedule, optional
         Sequential by default.
     steps : int, optional
@@ -97,22 +97,27 @@ def run(
     """
     schedule = schedule or Sequential()
     with told(policy, schedule):
-        policy = settle(topology, workload, policy, schedule, seed)
+        policy = settle(topology, workload, policy, schedule, seed, steps=steps or workload.steps)
         cluster = Cluster(topology, slowdown=workload.spec.training_slowdown, bins=bins)
         training = Training(cluster, workload, policy, schedule, seed)
         records, done = training.run(steps or workload.steps)
     return record_of(cluster, workload, records, done)
 
 
-def settle(topology: Topology, workload: Workload, policy: Policy, schedule: Schedule, seed: int) -> Policy:
-    """Return the policy after all its trials, each one step on balanced routing."""
-    balanced = workload.balanced()
-    visits = [balanced.moe_layer(0, 0, layer, "forward", 0, balanced.plan) for layer in balanced.moe_layers]
+def settle(
+    topology: Topology, workload: Workload, policy: Policy, schedule: Schedule, seed: int, *, steps: int = 1
+) -> Policy:
+    """Return the policy after all its trials, each one step on balanced routing.
+
+    Those of a policy that may see the future are all `steps` on the routing to come.
+    """
+    workload, steps = (workload, steps) if policy.bound else (workload.balanced(), 1)
+    visits = [workload.moe_layer(0, 0, layer, "forward", 0, workload.plan) for layer in workload.moe_layers]
     while trials := policy.trials(visits):
         outcomes = {}
         for name, variant in trials.items():
             cluster = Cluster(topology, slowdown=workload.spec.training_slowdown)
-            (record,), _ = Training(cluster, balanced, variant, schedule, seed).run(1)
-            outcomes[name] = Outcome(record.seconds)
+            records, _ = Training(cluster, workload, variant, schedule, seed).run(steps)
+            outcomes[name] = Outcome(sum(record.seconds for record in records) / len(records))
         policy = policy.settle(outcomes)
     return policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Steps
@@ -18,7 +18,7 @@ class Outcome:
     Attributes
     ----------
     step : float
-        Seconds of the whole step.
+        Seconds of the whole step, of several their mean.
     """
 
     step: float
@@ -52,6 +52,12 @@ class Policy(ABC):
     >>> Local().paradigm(None, 8)
     'Local'
     """
+
+    @property
+    def bound(self) -> bool:
+        """Whether it, or a policy inside it, may see the future (`Deciding`): its times are bounds."""
+        knobs = (getattr(self, name) for name in getattr(self, "__dataclass_fields__", ()))
+        return any(knob.bound for knob in knobs if isinstance(knob, Policy))
 
     def trials(self, layers: Sequence[MoELayer]) -> Mapping[Hashable, Policy]:
         """Return which variants to try before training, one step each on balanced routing; none by default.
@@ -97,6 +103,19 @@ class Policy(ABC):
             size = layer.gradient_bytes * len(layer.experts_of(gpu.rank))
             yield gpu.all_reduce(replicas, size, "expert gradients")
 
+    def rerouted(self, layer: RoutedLayer, machines: tuple[int, ...], domain: int) -> RoutedLayer:
+        """Return the layer as it runs: rows may go to other copies of their experts than the homes.
+
+        Parameters
+        ----------
+        layer : RoutedLayer
+        machines : tuple of int
+            The machine of each rank of its group.
+        domain : int
+            GPUs of the smallest machine.
+        """
+        return layer
+
     def unlike(self, machines: int) -> str:
         """Say why machines do different things though they are alike; "" if they do not (`alike: machines`).
 
@@ -112,7 +131,7 @@ class Policy(ABC):
     def memory(
         self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
     ) -> Mapping[str, int]:
-        """Return bytes on GPU `rank` beyond weights and activations, by component; `layers`: one step's."""
+        """Return bytes on GPU `rank` beyond weights and activations, by component; `layers`: as they ran."""
         return {}
 
     def host_memory(
@@ -124,6 +143,26 @@ class Policy(ABC):
     def paradigm(self, layer: MoELayer, domain: int) -> str:
         """Return which paradigm serves a layer, for tables; `domain`: GPUs of the smallest machine."""
         return type(self).__name__
+
+
+@dataclass(frozen=True)
+class Deciding(Policy):
+    """A policy that decides something, and may be asked what it would be with foresight.
+
+    Parameters
+    ----------
+    oracle : bool
+        It may see the future: its trials run on the routing that is to come, visits that it is told of before
+        their gates are `RoutedLayer`s, and the past that `plan` looks at holds the step to come. Nothing that
+        can be built does this: tables, figures and reports call it a bound.
+    """
+
+    oracle: bool = field(default=False, kw_only=True)
+
+    @property
+    def bound(self) -> bool:
+        """Whether it, or a policy inside it, may see the future."""
+        return self.oracle or super().bound
 
 
 def towards(gpu: Gpu, visit: MoELayer) -> Gpu:

@@ -37,7 +37,7 @@ class ExpertCentric(Policy):
             yield gpu.sync()
         yield from gpu.exchange(layer.dispatch, "dispatch", self.path)
         for expert, rows in layer.mine(gpu.rank):
-            useful = layer.kept(expert) / rows
+            useful = layer.useful_share(expert)
             yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}", useful=useful)
         yield from gpu.exchange(layer.combine, "combine", self.path)
 
@@ -46,7 +46,7 @@ class ExpertCentric(Policy):
         yield from gpu.exchange(layer.combine.T, "combine backward", self.path)
         weights: list[Activity] = []
         for expert, rows in layer.mine(gpu.rank):
-            useful = layer.kept(expert) / rows
+            useful = layer.useful_share(expert)
             yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input", useful=useful)
             weights.append(gpu.later(self._weights(gpu, layer, expert, rows, useful)))
         yield gpu.all(weights)

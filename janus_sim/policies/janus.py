@@ -9,7 +9,7 @@ from typing import Literal, TypeVar, cast
 from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Steps
 from janus_sim.errors import InputError, Mistake
-from janus_sim.policies.base import Outcome, Policy
+from janus_sim.policies.base import Deciding, Outcome, Policy
 from janus_sim.policies.data_centric import DataCentric
 from janus_sim.policies.expert_centric import ExpertCentric
 from janus_sim.workload.layer import MoELayer, RoutedLayer
@@ -19,8 +19,11 @@ L = TypeVar("L", bound=MoELayer)
 
 
 @dataclass(frozen=True)
-class Janus(Policy):
+class Janus(Deciding):
     """Choose the paradigm of each MoE layer before training.
+
+    With `oracle` trials run on the routing to come, and "traffic" decides at each visit from its counts: R
+    times max / mean of the rows of ranks, for an All-to-All takes as long as its fullest rank [R].
 
     Source of the rule: Liu, Wang, Jiang, Janus (SIGCOMM 2023), section 3.2; of its formula and of trials: our
     reading.
@@ -50,7 +53,8 @@ class Janus(Policy):
         """Return whether the layer is data-centric; `domain`: GPUs that share what was fetched once."""
         if self.chosen is not None:
             return layer.moe in self.chosen
-        return layer.traffic_ratio(domain) > self.threshold
+        crowd = layer.imbalance("rank") if self.oracle and isinstance(layer, RoutedLayer) else 1.0
+        return layer.traffic_ratio(domain) * crowd > self.threshold
 
     def trials(self, layers: Sequence[MoELayer]) -> Mapping[Hashable, Policy]:
         """None, all and each layer alone; then the set of those that gained alone. Nothing is tried twice."""
@@ -100,6 +104,10 @@ class Janus(Policy):
     def gradients(self, gpu: Gpu, layer: MoELayer, replicas: tuple[int, ...]) -> Steps:
         """As the paradigm of the layer."""
         yield from self._of(layer, gpu.domain).gradients(gpu, layer, replicas)
+
+    def rerouted(self, layer: RoutedLayer, machines: tuple[int, ...], domain: int) -> RoutedLayer:
+        """As the paradigm of the layer."""
+        return self._of(layer, domain).rerouted(layer, machines, domain)
 
     def unlike(self, machines: int) -> str:
         """As either paradigm."""

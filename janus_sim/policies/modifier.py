@@ -58,6 +58,10 @@ class Modifier(Policy):
         """As the inner policy."""
         yield from self.inner.gradients(gpu, layer, replicas)
 
+    def rerouted(self, layer: RoutedLayer, machines: tuple[int, ...], domain: int) -> RoutedLayer:
+        """As the inner policy."""
+        return self.inner.rerouted(layer, machines, domain)
+
     def unlike(self, machines: int) -> str:
         """As the inner policy."""
         return self.inner.unlike(machines)

@@ -46,9 +46,8 @@ class NodeLimited(Policy):
         yield self._notify(gpu, layer, "dispatch")
         yield gpu.sync()
         yield gpu.all_to_all(out, "dispatch", lines="dispatch", sms=self.sms)
-        for expert in layer.experts_of(gpu.rank):
-            if rows := layer.kept(expert):
-                yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}")
+        for expert, rows in layer.kept_at(gpu.rank):
+            yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}")
         yield from self._combine(gpu, layer, back, "combine")
 
     def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
@@ -56,10 +55,9 @@ class NodeLimited(Policy):
         ways, weights = self._ways(gpu, layer, self._back(layer)), list[Activity]()
         yield self._notify(gpu, layer, "combine backward")
         yield gpu.all_to_all(ways, "combine backward", lines="dispatch", sms=self.sms)
-        for expert in layer.experts_of(gpu.rank):
-            if rows := layer.kept(expert):
-                yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input")
-                weights.append(gpu.later(self._weights(gpu, layer, expert, rows)))
+        for expert, rows in layer.kept_at(gpu.rank):
+            yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input")
+            weights.append(gpu.later(self._weights(gpu, layer, expert, rows)))
         yield gpu.all(weights)
         yield from self._combine(gpu, layer, ways, "dispatch backward")
 
@@ -96,7 +94,7 @@ class NodeLimited(Policy):
         """Rows that arrived and that come back, kept for backward in every layer of a micro-batch."""
         alive: dict[tuple[int, int], int] = {}
         for layer in layers:
-            arrived = sum(layer.kept(expert) for expert in layer.experts_of(rank))
+            arrived = sum(rows for _, rows in layer.kept_at(rank))
             size = (arrived + layer.tokens) * layer.hidden * layer.kernels.spec.element
             alive[layer.step, layer.micro_batch] = alive.get((layer.step, layer.micro_batch), 0) + size
         return {"dispatch buffers": max(alive.values(), default=0)}

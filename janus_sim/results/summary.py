@@ -112,6 +112,7 @@ def _choices(record: Record) -> dict[str, Any]:
         "paradigms": " ".join(layer["paradigm"][:1].upper() for layer in first),
         "expert_imbalance": _layer_mean(record, "expert_imbalance"),
         "rank_imbalance": _layer_mean(record, "rank_imbalance"),
+        "arriving_imbalance": _layer_mean(record, "arriving_imbalance"),
         "dropped_rows_share": metrics.dropped_share(record.layers),
     }
 

@@ -125,7 +125,10 @@ class Scenario(Spec):
         return schedule_from(self.schedule, self.where("schedule"), self.folders)
 
     def described(self) -> dict[str, Any]:
-        """Say what is run as plain values, for a `Result`; ``point`` has the axes without a column."""
+        """Say what is run as plain values, for a `Result`; ``point`` has the axes without a column.
+
+        A policy that may see the future is called a bound wherever it is named.
+        """
         spec = self.workload_spec()
         schedule = self.schedule if isinstance(self.schedule, str) else str(self.schedule.get("type", ""))
         return {
@@ -135,7 +138,7 @@ class Scenario(Spec):
             "workload": self.workload_name,
             "precision": spec.precision,
             "micro_batch_size": spec.micro_batch_size,
-            "policy": self.label,
+            "policy": f"{self.label} (bound)" if self.build_policy().bound else self.label,
             "baseline": self.baseline,
             "schedule": schedule,
             "seed": self.seed,

@@ -12,6 +12,7 @@ from janus_sim.step import Step
 from janus_sim.workload.memory import ledger
 
 if TYPE_CHECKING:
+    from janus_sim.workload.layer import RoutedLayer
     from janus_sim.workload.workload import Workload
 
 
@@ -57,7 +58,7 @@ def layers(cluster: Cluster, done: list[Step]) -> tuple[LayerRecord, ...]:
     for step in done:
         for layer in step.workload.moe_layers:
             visits = [
-                step.routed(batch, layer, "forward", group)
+                _as_ran(cluster, step, batch, layer, group)
                 for batch in range(step.workload.micro_batches)
                 for group in _groups(cluster, step)
             ]
@@ -71,6 +72,7 @@ def layers(cluster: Cluster, done: list[Step]) -> tuple[LayerRecord, ...]:
                     r=visits[0].traffic_ratio(domain),
                     expert_imbalance=_mean([one["imbalance"] for one in balance]),
                     rank_imbalance=_mean([one["rank_imbalance"] for one in balance]),
+                    arriving_imbalance=_mean([one["arriving_imbalance"] for one in balance]),
                     rows=int(sum(one["rows"] for one in balance)) * alike,
                     dropped_rows=int(sum(one["dropped_rows"] for one in balance)) * alike,
                     expert_cross_machine_bytes=far.get((step.index, layer), 0) * cluster.images,
@@ -78,6 +80,13 @@ def layers(cluster: Cluster, done: list[Step]) -> tuple[LayerRecord, ...]:
                 )
             )
     return tuple(rows)
+
+
+def _as_ran(cluster: Cluster, step: Step, batch: int, layer: int, group: int) -> RoutedLayer:
+    """Return a visit of the forward with its rows where the policy had them go."""
+    visit = step.routed(batch, layer, "forward", group)
+    machines = tuple(cluster.topology.gpus[rank].machine for rank in visit.group)
+    return step.policy.rerouted(visit, machines, cluster.domain)
 
 
 def _groups(cluster: Cluster, step: Step) -> range:
@@ -119,7 +128,7 @@ def _ledgers(cluster: Cluster, step: Step) -> Iterator[tuple[int, int, Mapping[s
     domain = cluster.domain
     visits = [
         [
-            step.routed(batch, layer, "forward", group)
+            _as_ran(cluster, step, batch, layer, group)
             for batch in range(workload.micro_batches)
             for layer in workload.moe_layers
         ]

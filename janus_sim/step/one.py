@@ -113,26 +113,29 @@ class Step:
         return self._routed[key]
 
     def visits(self, group: int) -> list[MoELayer]:
-        """Return every visit of the step, in the order of the schedule: one list for all ranks of a group."""
+        """Return every visit of the step, in the order of the schedule: one list for all ranks of a group.
+
+        A policy that may see the future gets them with their counts.
+        """
         if group not in self._visits:
             self._visits[group] = self._all_visits(group)
         return self._visits[group]
 
     def _all_visits(self, group: int) -> list[MoELayer]:
         moe = self.workload.moe_layers
+        see = self.routed if self.policy.bound else self.visit
         again = ("again", "backward") if self.workload.spec.recompute == "full" else ("backward",)
         visits = []
         for one in (one for passes in self.order for one in passes):
             if one.kind == "F":
-                visits += [self.visit(one.micro_batch, layer, "forward", group) for layer in moe]
+                visits += [see(one.micro_batch, layer, "forward", group) for layer in moe]
             elif one.kind in "BI":
                 visits += [
-                    self.visit(one.micro_batch, layer, phase, group)
-                    for layer in reversed(moe)
-                    for phase in again
+                    see(one.micro_batch, layer, phase, group) for layer in reversed(moe) for phase in again
                 ]
         return visits
 
     def _before_all(self, layer: int) -> MoELayer:
         """Return what a plan may know of a layer: the past of all groups, at the places of the first."""
-        return replace(self.visit(0, layer, "forward", 0), past=self.past.of_all(self.index, layer))
+        known = self.index + self.policy.bound  # who may see the future knows this step too
+        return replace(self.visit(0, layer, "forward", 0), past=self.past.of_all(known, layer))

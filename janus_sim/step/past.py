@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Past:
-    """The counts of all steps, of which each step is shown those before it.
+    """The counts of all steps, of which each step is shown those before it (an oracle, its own too).
 
     One array a layer and group, and the steps look at its beginning: 500 steps need no 500 copies.
 
@@ -40,7 +40,7 @@ class Past:
         """Return the counts (step, n, experts) before `step`, micro-batches added up."""
         key = (layer, group)
         if key not in self._counts:
-            self._counts[key] = self.workload.past(self.steps - 1, layer, group)
+            self._counts[key] = self.workload.past(self.steps, layer, group)
         return self._counts[key][:step]
 
     def of_all(self, step: int, layer: int) -> Ints:

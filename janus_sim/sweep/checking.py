@@ -84,7 +84,10 @@ def check(scenarios: Sequence[Scenario]) -> Checked:
         plugs = json.dumps([scenario.label, scenario.policy, scenario.schedule], sort_keys=True)
         if plugs not in built:
             built.add(plugs)
-            _try(scenario.build_policy, mistakes)
+            policy = _try(scenario.build_policy, mistakes)
+            if scenario.baseline and policy is not None and policy.bound:
+                found = f'"{scenario.label}" may see the future: it is a bound; write one that can be built'
+                mistakes.append(Mistake(scenario.where("baseline"), found))
             _try(scenario.build_schedule, mistakes)
         topology = topologies[place]
         if topology is None:

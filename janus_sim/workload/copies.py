@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -85,20 +85,81 @@ class Copies:
         Rank of each expert's home, where its gradients are summed.
     replicas : tuple of tuple of int
         Further ranks that hold each expert; () where no expert has any.
+    quotas : tuple of tuple of int
+        Rows that each replica gets, in the order of `replicas`; the home gets the rest.
+    machines : tuple of int
+        Machine of each rank of the group, which rows leave only if they must (`janus_sim.workload.parcels`).
 
     Examples
     --------
-    >>> copies = Copies(frozen([0, 1]), replicas=((1,), ()))
-    >>> copies.of(0), copies.of(1), copies.held_by(1)
-    ((0, 1), (1,), (0, 1))
+    >>> copies = Copies(frozen([0, 1]), replicas=((1,), ()), quotas=((3,), ()), machines=(0, 0))
+    >>> copies.of(0), copies.of(1), copies.held_by(1), copies.rows_of(0, 10)
+    ((0, 1), (1,), (0, 1), (7, 3))
     """
 
     home: Ints
     replicas: tuple[tuple[int, ...], ...] = ()
+    quotas: tuple[tuple[int, ...], ...] = ()
+    machines: tuple[int, ...] = ()
 
     def of(self, expert: int) -> tuple[int, ...]:
         """Return the ranks that hold `expert`, its home first."""
         return (int(self.home[expert]), *(self.replicas[expert] if self.replicas else ()))
+
+    def rows_of(self, expert: int, rows: int) -> tuple[int, ...]:
+        """Return how many of so many rows each copy of `expert` gets, its home first.
+
+        Raises
+        ------
+        ValueError
+            If the replicas are to get more than there are.
+        """
+        quotas = self.quotas[expert] if self.quotas else ()
+        if sum(quotas) > rows or min(quotas, default=0) < 0:
+            raise ValueError(f"the replicas of expert {expert} are to get {quotas} of {rows} rows")
+        return (rows - sum(quotas), *quotas)
+
+    @classmethod
+    def spread(
+        cls,
+        home: Ints,
+        found: Mapping[int, Mapping[int, int]],
+        group: Sequence[int],
+        machines: tuple[int, ...],
+    ) -> Copies:
+        """Return the copies in which some experts have replicas.
+
+        Parameters
+        ----------
+        home : (experts,) int64
+        found : mapping
+            From an expert to the rows that each place of the group gets of it.
+        group : sequence of int
+            The rank at each place.
+        machines : tuple of int
+            The machine of each place.
+
+        Examples
+        --------
+        >>> Copies.spread(frozen([4, 5]), {1: {0: 30}}, (4, 5), (0, 0)).of(1)
+        (5, 4)
+        """
+        experts = range(len(home))
+        replicas = tuple(tuple(group[place] for place in found.get(expert, ())) for expert in experts)
+        quotas = tuple(tuple(found.get(expert, {}).values()) for expert in experts)
+        return cls(home, replicas, quotas, machines)
+
+    @cached_property
+    def _replicas_at(self) -> dict[int, tuple[int, ...]]:
+        found: dict[int, list[int]] = {}
+        for expert, ranks in enumerate(self.replicas):
+            for rank in ranks:
+                found.setdefault(rank, []).append(expert)
+        return {rank: tuple(experts) for rank, experts in found.items()}
+
+    def replicas_at(self, rank: int) -> tuple[int, ...]:
+        """Return the experts of which `rank` has a replica, ascending."""
+        return self._replicas_at.get(rank, ())
 
     def held_by(self, rank: int) -> tuple[int, ...]:
         """Return the experts that `rank` holds, ascending."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from janus_sim.workload.copies import Ints, Plan, Traffic, frozen, max_over_mean
+from janus_sim.workload.copies import Copies, Ints, Plan, Traffic, frozen, max_over_mean
 from janus_sim.workload.distinct import distinct, expected, two_hops
+from janus_sim.workload.parcels import parcels
+from janus_sim.workload.rows import RoutedRows
 from janus_sim.workload.visit import MoELayer
 
 __all__ = ["MoELayer", "Plan", "RoutedLayer", "Traffic", "max_over_mean"]
@@ -20,102 +20,20 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RoutedLayer(MoELayer):
-    """An MoE layer after its gate: which rows go where.
+class RoutedLayer(RoutedRows):
+    """An MoE layer after its gate, as policies transform it; fields as of `RoutedRows`.
 
     All ranks of the group share one value, so that what they agree on is computed once.
-
-    Parameters
-    ----------
-    chosen : (n, experts) int64
-        Rows that the gate of each rank chose for each expert.
-    useful : (n, experts) int64
-        Rows kept under the capacity; `chosen` where there is none.
-    rows_sent : (n, experts) int64
-        Rows that travel in the expert-centric paradigm: `useful`, or the capacity everywhere when padded.
-    padded : bool
-        Whether `rows_sent` is the capacity everywhere, so that nobody has to read counts back.
-    part : tuple of int
-        Which part of `split` this is, outermost first; () for the whole.
-    tokens_chose : function, optional
-        Gives the experts of each token (n, tokens, top_k), which agree with `chosen`, or None where nobody
-        knows them; asked only where they are needed. None for a part of a layer.
     """
 
-    chosen: Ints
-    useful: Ints
-    rows_sent: Ints
-    padded: bool = False
-    part: tuple[int, ...] = ()
-    tokens_chose: Callable[[], npt.NDArray[np.integer] | None] | None = field(default=None, repr=False)
     _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
-
-    @property
-    def key(self) -> tuple[int | str, ...]:
-        """Names this visit, and the part of it."""
-        return (*super().key, *self.part)
-
-    @cached_property
-    def _sent(self) -> Ints:
-        """Rows that travel from each rank to each other one, (n, n)."""
-        n = len(self.group)
-        position = np.array([self._index[rank] for rank in self.home.tolist()], dtype=np.int64)
-        result = np.zeros((n, n), dtype=np.int64)
-        np.add.at(result.T, position, self.rows_sent.T)
-        return result
-
-    def _traffic(self, rows: Ints, width: float) -> Traffic:
-        return Traffic(self.group, frozen(np.rint(rows * (self.hidden * width)).astype(np.int64)))
-
-    @cached_property
-    def dispatch(self) -> Traffic:
-        """Rows to the homes of their experts; in backward of the combine's width (see `combine`)."""
-        backward = self.phase == "backward"
-        return self._traffic(self._sent, self.combine_width if backward else self.dispatch_width)
-
-    @cached_property
-    def combine(self) -> Traffic:
-        """Results back to their ranks.
-
-        In backward the gradient of the output travels as `combine.T` and the gradient of the input as
-        `dispatch.T`; both have the combine's width (gradients are not sent in fp8; DeepSeek-V3, section 3.3).
-        """
-        return self._traffic(self._sent.T, self.combine_width)
-
-    @cached_property
-    def _arriving(self) -> list[int]:
-        return [int(rows) for rows in self.rows_sent.sum(axis=0)]
-
-    def mine(self, rank: int) -> tuple[tuple[int, int], ...]:
-        """Return (expert, rows that arrive) for the experts living at `rank` that get any row."""
-        rows = self._arriving
-        return tuple((expert, rows[expert]) for expert in self.experts_of(rank) if rows[expert])
-
-    @cached_property
-    def _useful(self) -> list[list[int]]:
-        return [[int(rows) for rows in row] for row in self.useful]
-
-    def rows(self, rank: int, expert: int) -> int:
-        """Return the kept rows of `rank` for `expert`: what the data-centric paradigm computes."""
-        return self._useful[self._index[rank]][expert]
-
-    def sent_by(self, rank: int) -> int:
-        """Return the rows that `rank` sends in the expert-centric paradigm, to itself included."""
-        return int(self.rows_sent[self._index[rank]].sum())
-
-    def own_rows(self, rank: int) -> int:
-        """Return the kept rows of `rank` over all experts."""
-        return sum(self._useful[self._index[rank]])
-
-    def kept(self, expert: int) -> int:
-        """Return the kept rows for `expert` over all ranks: the useful part of what arrives."""
-        return int(self.useful[:, expert].sum())
 
     def pairs(self, places: tuple[int, ...]) -> Ints:
         """Return (n, places): the tokens of each rank that go to each place, each counted once there.
 
         Exactly where the choices of each token are known and none was dropped; else as expected from the rows
-        alone (`janus_sim.workload.distinct`). `counted` tells which.
+        alone (`janus_sim.workload.distinct`), copies of an expert as if they were experts of their own.
+        `counted` tells which.
 
         Parameters
         ----------
@@ -124,18 +42,24 @@ class RoutedLayer(MoELayer):
         """
         key = ("pairs", places)
         if key not in self._memo:
-            part = np.array(places)[[self._index[rank] for rank in self.home.tolist()]]
-            known = None
+            rows, holders = self._columns()
+            part, known = np.array(places)[holders], None
             if self.tokens_chose is not None and np.array_equal(self.useful, self.chosen):
                 known = self.tokens_chose()
             if known is None:
                 tokens = round(int(self.chosen.sum()) / (len(self.group) * self.top_k))
-                self._memo[key] = frozen(expected(self.useful, tokens, part, max(places) + 1))
+                self._memo[key] = frozen(expected(rows, tokens, part, max(places) + 1))
             else:
                 self._memo[key] = frozen(distinct(known, part, max(places) + 1))
             self._memo["counted"] = "expected" if known is None else "exact"
         result: Ints = self._memo[key]
         return result
+
+    def _columns(self) -> tuple[Ints, Ints]:
+        """Return kept rows (n, c) for each expert, or copy of an expert, and the place (c,) where it is."""
+        if self._parcels is None:
+            return self.useful, self.places
+        return self._parcels.columns(len(self.group))
 
     @property
     def counted(self) -> str:
@@ -174,18 +98,19 @@ class RoutedLayer(MoELayer):
         tables = two_hops(to_machines, to_ranks, places)
         return tuple(Traffic(self.group, frozen(table)) for table in tables)
 
-    def useful_flops(self, rank: int) -> float:
-        """Return the FLOPs that the kept rows of `rank` cost in this phase, wherever they are done."""
-        return sum(self._flops(expert, self.rows(rank, expert)) for expert in range(self.experts))
+    def rerouted(self, copies: Copies) -> RoutedLayer:
+        """Return the layer whose rows go to copies of their experts, each copy as many as it is to get.
 
-    def _flops(self, expert: int, rows: int) -> float:
-        if not rows:
-            return 0.0
-        if self.phase == "backward":
-            kernels = (*self.input_gradient(expert, rows), *self.weight_gradient(expert, rows))
-        else:
-            kernels = self.kernel(expert, rows)
-        return sum(kernel.flops for kernel in kernels)
+        What the gate chose does not change: dispatch, combine and where experts run do. Rows stay on their
+        rank and in their machine where they can (`janus_sim.workload.parcels`).
+
+        Raises
+        ------
+        ValueError
+            If replicas are to get more rows than there are.
+        """
+        shared = parcels(self.rows_sent, copies, self.group)
+        return replace(self, tokens_chose=None, _copies=copies, _parcels=shared)
 
     def split(self, parts: int) -> tuple[RoutedLayer, ...]:
         """Cut the rows of each (rank, expert) into near-equal parts, the larger ones first.
@@ -207,45 +132,31 @@ class RoutedLayer(MoELayer):
         def share(rows: Ints) -> Ints:
             return frozen((rows + (parts - 1 - index)) // parts)
 
+        chosen, useful, sent = (share(rows) for rows in (self.chosen, self.useful, self.rows_sent))
+        some = self._parcels and self._parcels.cut(index, parts)
+        if some:  # cut by copies, so that every row of every part has one
+            sent = frozen(some.sent(*sent.shape))
+            useful = useful if self.padded else sent
         return replace(
             self,
-            chosen=share(self.chosen),
-            useful=share(self.useful),
-            rows_sent=share(self.rows_sent),
+            chosen=chosen,
+            useful=useful,
+            rows_sent=sent,
             part=(*self.part, index),
             tokens_chose=None,
+            _parcels=some,
         )
 
-    def agreed(self, function: Callable[[RoutedLayer], Answer]) -> Answer:
-        """Return `function(self)`, computed once however many ranks ask.
+    def agreed(self, function: Callable[..., Answer], *known: Hashable) -> Answer:
+        """Return `function(self, *known)`, computed once however many ranks ask with the same.
 
         Pass a function or a method: a lambda made anew on each rank is computed anew on each.
         """
-        key = ("agreed", function)
+        key = ("agreed", function, known)
         if key not in self._memo:
-            self._memo[key] = function(self)
+            self._memo[key] = function(self, *known)
         answer: Answer = self._memo[key]
         return answer
-
-    def imbalance(self, level: str = "expert") -> float:
-        """Return max / mean of the gate's choices over experts, or over ranks at home (`level` "rank")."""
-        rows = self.chosen.sum(axis=0)
-        if level == "rank":
-            position = np.array([self._index[rank] for rank in self.home.tolist()])
-            rows = np.bincount(position, weights=rows, minlength=len(self.group))
-        return max_over_mean(rows)
-
-    def facts(self) -> dict[str, float]:
-        """Return what the table of layers says about the balance of this layer."""
-        chosen, useful, sent = (int(rows.sum()) for rows in (self.chosen, self.useful, self.rows_sent))
-        return {
-            "rows": chosen,
-            "dropped_rows": chosen - useful,
-            "dropped_share": (chosen - useful) / chosen if chosen else 0.0,
-            "padded_rows": sent - useful,
-            "imbalance": self.imbalance("expert"),
-            "rank_imbalance": self.imbalance("rank"),
-        }
 
 
 def _places(machines: tuple[int, ...]) -> tuple[int, ...]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from janus_sim.workload.copies import Copies, Ints
+import numpy as np
+
+from janus_sim.workload.copies import Copies, Ints, frozen
 
 if TYPE_CHECKING:
     from janus_sim.workload.kernel import Kernel
@@ -89,6 +91,11 @@ class MoELayer:
     @cached_property
     def _index(self) -> dict[int, int]:
         return {rank: index for index, rank in enumerate(self.group)}
+
+    @cached_property
+    def places(self) -> Ints:
+        """The place in the group (experts,) of each expert's home."""
+        return frozen(np.array([self._index[rank] for rank in self.home.tolist()], dtype=np.int64))
 
     @cached_property
     def members(self) -> frozenset[int]:

@@ -15,9 +15,11 @@ from janus_sim.policies import (
     ExpertCentric,
     Fsdp,
     Janus,
+    LeastLoaded,
     NodeLimited,
     Pipelined,
     Policy,
+    Replicate,
 )
 from janus_sim.testing import CASES, CLAUSES, COMPARISONS, Rehearsal, check_policy, rehearse
 from janus_sim.testing.check import more_bandwidth_is_not_slower, prefetch_does_not_see_the_gate, same_again
@@ -46,6 +48,8 @@ PLAIN: dict[str, Policy] = {
     "pipelined": Pipelined(inner=ExpertCentric()),
     "node_limited": NodeLimited(),
     "fsdp": Fsdp(),
+    "replicate": Replicate(),
+    "least_loaded": LeastLoaded(piece=1, threshold=1.0),
 }
 SWITCHED: dict[str, Policy] = {
     "not hierarchical": DataCentric(hierarchical=False),
@@ -69,6 +73,13 @@ SWITCHED: dict[str, Policy] = {
     "pipelined around node_limited": Pipelined(inner=NodeLimited()),
     "janus around node_limited": Janus(tokens=NodeLimited(), threshold=0.5),
     "janus around pipelined": Janus(tokens=Pipelined(inner=ExpertCentric()), chosen=()),
+    "janus around replicate": Janus(tokens=Replicate(), chosen=()),
+    "replicate around node_limited": Replicate(inner=NodeLimited()),
+    "replicate around pipelined": Replicate(inner=Pipelined(inner=ExpertCentric()), slots_a_rank=1),
+    "least_loaded as it is": LeastLoaded(),
+    "replicate, a bound": Replicate(oracle=True),
+    "least_loaded, a bound": LeastLoaded(piece=1, threshold=1.0, oracle=True),
+    "janus by traffic, a bound": Janus(oracle=True, threshold=0.1),
 }
 
 

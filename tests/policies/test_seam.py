@@ -10,7 +10,7 @@ import pytest
 from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Steps
 from janus_sim.errors import DeadlockError, PolicyError
-from janus_sim.policies import DataCentric, ExpertCentric, Janus, Pipelined, Policy
+from janus_sim.policies import DataCentric, ExpertCentric, Janus, LeastLoaded, Pipelined, Policy, Replicate
 from janus_sim.schedules import Sequential
 from janus_sim.simulate import settle
 from janus_sim.testing import CASES, CLAUSES, Rehearsal, rehearse
@@ -135,6 +135,18 @@ def test_weight_gradients_may_be_put_off(policy: Policy, case: str, interleaved:
     whole = rehearse(policy, case, changes={"micro_batches": 2})
     for traffic in ("expert", "dense"):
         assert (one.cluster.fabric.carried[traffic] == whole.cluster.fabric.carried[traffic]).all()
+
+
+@pytest.mark.parametrize("policy", [Replicate(), LeastLoaded(piece=1), Replicate(oracle=True)], ids=repr)
+def test_weight_gradients_of_replicas_may_be_put_off(policy: Policy) -> None:
+    """They go home in the W pass then, each after its kernels."""
+    changes = {"micro_batches": 2}
+    one = rehearse(policy, "2 x 8, skewed, two experts a rank", seam.TwoHalves(), changes=changes)
+    keeps_the_contract(one)
+    whole = rehearse(policy, "2 x 8, skewed, two experts a rank", changes=changes)
+    assert (one.cluster.fabric.carried["expert"] == whole.cluster.fabric.carried["expert"]).all()
+    lanes = {sent.place.lane for sent in one.sent if sent.label.startswith("gradient")}
+    assert lanes == {"I0", "I1"}
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_padding_travels_but_is_not_useful() -> None:
     assert layer.rows(0, 1) == 1
     assert layer.facts() == {
         "rows": 6, "dropped_rows": 2, "dropped_share": 1 / 3, "padded_rows": 2,
-        "imbalance": 5 / 3, "rank_imbalance": 1.0,
+        "imbalance": 5 / 3, "rank_imbalance": 1.0, "arriving_imbalance": 1.0,
     }  # fmt: skip
 
 
