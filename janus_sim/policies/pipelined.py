@@ -16,6 +16,8 @@ class Pipelined(Modifier):
 
     More chunks pay latency and the inefficiency of small GEMMs.
 
+    Sources: Tutel (Hwang et al., MLSys 2023), PipeMoE (Shi et al., INFOCOM 2023).
+
     Parameters
     ----------
     inner : Policy

@@ -209,7 +209,9 @@ def _is_plug(hint: object, base: type) -> bool:
 
 
 def described(name: str, cls: type) -> dict[str, str]:
-    """Say what a policy or a schedule is and which knobs it has, for a list.
+    """Say what a policy or a schedule is, which knobs it has and which paper it is from, for a list.
+
+    The paper is the paragraph of its docstring that begins with "Source".
 
     Examples
     --------
@@ -223,4 +225,6 @@ def described(name: str, cls: type) -> dict[str, str]:
             f"{type(default).__name__}()" if dataclasses.is_dataclass(default) else show(default).strip('"')
         )
         knobs.append(key if default is ... else f"{key}={shown}")
-    return {"name": name, "what": (inspect.getdoc(cls) or "").split("\n\n")[0], "knobs": ", ".join(knobs)}
+    said = [" ".join(part.split()) for part in (inspect.getdoc(cls) or "").split("\n\n")]
+    paper = next((part.partition(": ")[2] for part in said if part.startswith("Source")), "")
+    return {"name": name, "what": said[0], "knobs": ", ".join(knobs), "paper": paper}

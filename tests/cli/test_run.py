@@ -114,6 +114,14 @@ def test_the_lists(janus_sim: Run) -> None:
         assert name in {row["name"] for row in json.loads(janus_sim(command, "--format", "json").stdout)}
 
 
+def test_each_policy_prints_its_paper(janus_sim: Run) -> None:
+    papers = {
+        row["name"]: row["paper"] for row in json.loads(janus_sim("policies", "--format", "json").stdout)
+    }
+    assert "SIGCOMM 2023" in papers["data_centric"]
+    assert [name for name, paper in papers.items() if not paper] == []
+
+
 def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
     command = [str(COMMAND), *map(str, arguments)]
     return subprocess.Popen(  # a test run in the background has interrupts ignored, and so would its children
