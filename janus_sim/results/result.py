@@ -34,7 +34,7 @@ LINK_TYPES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """What one scenario came to.
 
@@ -149,6 +149,10 @@ class Result:
 
         names = {name: self.scenario.get("name" if name == "scenario" else name, "") for name in IDENTITY}
         return pd.DataFrame([names | figures_of(self) | dict(self.scenario.get("point", {}))])
+
+    def __repr__(self) -> str:
+        told = ", ".join(str(self.scenario[name]) for name in IDENTITY[1:6] if self.scenario.get(name))
+        return f"<Result of {len(self.record.steps)} steps: {told}>"
 
     def _repr_html_(self) -> str:
         from janus_sim.results import notebook

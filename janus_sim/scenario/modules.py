@@ -49,13 +49,31 @@ def load_class(reference: str, folders: Sequence[Path], where: str = "") -> type
 
 
 def sources(reference: str, folders: Sequence[Path]) -> dict[str, str]:
-    """Give the SHA-256 of each file behind a reference, by module name; import it first."""
+    """Give the SHA-256 of each file behind a reference, by module name; import it first.
+
+    A class of a notebook has no file: the cells that have run so far stand for it.
+
+    Raises
+    ------
+    InputError
+        For a class of which no source is left, typed into Python itself.
+    """
     load_class(reference, folders)
     name = reference.partition(":")[0]
     if name in _loaded:
         return {module: sha for module, (_, sha) in sorted(_loaded.items())}
     path = getattr(sys.modules[name], "__file__", None)
+    if path is None and name == "__main__":
+        return {name: digest("\n".join(_cells(reference)).encode())}
     return {name: digest(Path(path).read_bytes())} if path else {}
+
+
+def _cells(reference: str) -> Sequence[str]:
+    cells: Sequence[str] | None = getattr(sys.modules["__main__"], "In", None)
+    if cells is None:
+        words = "was typed into Python, and no source of it is left; write it into a file"
+        raise InputError(Mistake(reference, words))
+    return cells
 
 
 def _module(name: str, folders: Sequence[Path], where: str) -> ModuleType:

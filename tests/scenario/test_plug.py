@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -156,3 +158,18 @@ def test_knobs_that_a_policy_refuses_itself_are_told_each_with_its_path() -> Non
     told = str(caught.value)
     assert "policies.few.credits    0 is wrong; write 1 or more" in told
     assert "policies.few.in_flight  -1 is wrong; write 1 or more" in told
+
+
+def test_a_class_of_a_notebook_is_known_by_the_cells_that_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edited cell is another key; where no source is left, nothing is stored under a key that lies."""
+    session = ModuleType("__main__")
+    session.Mine = POLICIES["expert_centric"]  # type: ignore[attr-defined]
+    session.In = ["", "patience = 1", "class Mine(ExpertCentric): ..."]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "__main__", session)
+    first = sources("__main__:Mine", [])
+    assert first == sources("__main__:Mine", [])
+    session.In.append("patience = 2")
+    assert sources("__main__:Mine", []) != first
+    del session.In
+    with pytest.raises(InputError, match="no source of it is left; write it into a file"):
+        sources("__main__:Mine", [])
