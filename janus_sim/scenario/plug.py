@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -211,7 +212,7 @@ def _is_plug(hint: object, base: type) -> bool:
 def described(name: str, cls: type) -> dict[str, str]:
     """Say what a policy or a schedule is, which knobs it has and which paper it is from, for a list.
 
-    The paper is the paragraph of its docstring that begins with "Source".
+    The paper is what follows "Source:" in a paragraph of its docstring.
 
     Examples
     --------
@@ -226,5 +227,5 @@ def described(name: str, cls: type) -> dict[str, str]:
         )
         knobs.append(key if default is ... else f"{key}={shown}")
     said = [" ".join(part.split()) for part in (inspect.getdoc(cls) or "").split("\n\n")]
-    paper = next((part.partition(": ")[2] for part in said if part.startswith("Source")), "")
+    paper = next((found[1] for part in said if (found := re.search(r"\bSources?\b[^:.]*: (.+)", part))), "")
     return {"name": name, "what": said[0], "knobs": ", ".join(knobs), "paper": paper}
