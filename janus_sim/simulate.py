@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from janus_sim.engine.cluster import Cluster
+from janus_sim.engine.cluster import Cluster, beltable
 from janus_sim.policies.base import Outcome, Policy
+from janus_sim.policies.on_belt import on_belt
 from janus_sim.record import Record
 from janus_sim.schedules.base import Schedule
 from janus_sim.schedules.sequential import Sequential
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from janus_sim.topology import Topology
     from janus_sim.workload.workload import Workload
 
+BELT_FROM = 64  #: GPUs from which on the compiled belt is worth its compilation
 BINS = 512  #: of the series of bytes that each link keeps, at the most
 
 
@@ -63,7 +65,7 @@ def simulate(scenario: Scenario) -> Result:
 
 def run(
     topology: Topology, workload: Workload, policy: Policy, schedule: Schedule | None = None, *,
-    steps: int | None = None, seed: int = 0, bins: int = BINS,
+    steps: int | None = None, seed: int = 0, bins: int = BINS, belt: bool | None = None,
 ) -> Record:  # fmt: skip
     """Simulate training steps.
 
@@ -83,6 +85,9 @@ def run(
         Of the start jitter.
     bins : int
         Bins of the series of each link.
+    belt : bool, optional
+        Whether kernels and pulls run in compiled code, where the policy can; by default from `BELT_FROM` GPUs
+        on.
 
     Returns
     -------
@@ -98,10 +103,24 @@ def run(
     schedule = schedule or Sequential()
     with told(policy, schedule):
         policy = settle(topology, workload, policy, schedule, seed, steps=steps or workload.steps)
-        cluster = Cluster(topology, slowdown=workload.spec.training_slowdown, bins=bins)
-        training = Training(cluster, workload, policy, schedule, seed)
+        belted = belted_policy(topology, workload, policy, schedule, belt)
+        slow = workload.spec.training_slowdown
+        cluster = Cluster(topology, slowdown=slow, bins=bins, belt=belted is not None)
+        training = Training(cluster, workload, belted or policy, schedule, seed)
         records, done = training.run(steps or workload.steps)
     return record_of(cluster, workload, records, done)
+
+
+def belted_policy(
+    topology: Topology, workload: Workload, policy: Policy, schedule: Schedule, belt: bool | None
+) -> Policy | None:
+    """Return the policy as it runs on the compiled belt; None if it does not."""
+    if belt is False or (belt is None and topology.world < BELT_FROM) or not beltable(topology):
+        return None
+    passes = schedule.order(0, 1, workload.micro_batches)
+    if any(len(beside) > 1 or beside[0].kind not in "FB" for beside in passes):
+        return None
+    return on_belt(policy)
 
 
 def settle(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from janus_sim.engine.belt.belt import Belt
+from janus_sim.engine.belt.log import BeltLog
+from janus_sim.engine.belt.stream import BeltStream
+from janus_sim.engine.belt.works import Works
 from janus_sim.engine.collective import Collective, CommunicationStream
 from janus_sim.engine.fabric import Fabric, Traffic
 from janus_sim.engine.kernel_time import KernelClock
@@ -21,6 +25,26 @@ if TYPE_CHECKING:
     from janus_sim.topology import Topology
     from janus_sim.topology.place import GpuChange
 
+Compute: TypeAlias = ComputeStream | BeltStream
+
+
+def beltable(topology: Topology) -> bool:
+    """Return whether all kernels take equally long on all GPUs, and each rank is simulated.
+
+    Examples
+    --------
+    >>> from janus_sim.topology import Topology
+    >>> beltable(Topology.load("a100_2x8"))
+    True
+    """
+    kinds = {(gpu.kind.name, topology.machines[gpu.machine].host.launch) for gpu in topology.gpus}
+    return len(kinds) == 1 and topology.alive == topology.world
+
+
+def _belt(topology: Topology, flows: Flows, slowdown: float) -> Belt:
+    kind, host = topology.gpus[0].kind, topology.machines[0].host
+    return Belt(flows, topology.world, Works(KernelClock(kind, host.launch, slowdown), kind.sms))
+
 
 class Cluster:
     """All that is alive in one run.
@@ -32,6 +56,8 @@ class Cluster:
         Factor on the time of each GEMM (`training_slowdown`).
     bins : int
         Bins of the series of bytes that each link keeps; 0 for none.
+    belt : bool
+        Whether kernels run in compiled code, and with them what policies put on the belt.
 
     Attributes
     ----------
@@ -41,6 +67,7 @@ class Cluster:
         All links.
     flows : Flows
         What moves on them.
+    belt : Belt or None
     computes : list of ComputeStream
         By rank.
     alive, images : int
@@ -61,12 +88,17 @@ class Cluster:
     (2, 2, 0.0)
     """
 
-    def __init__(self, topology: Topology, *, slowdown: float = 1.0, bins: int = 0) -> None:
+    def __init__(
+        self, topology: Topology, *, slowdown: float = 1.0, bins: int = 0, belt: bool = False
+    ) -> None:
         self.topology = topology
-        self.log = SpanLog()
         self.flows = Flows(topology.capacity, bins=bins)
-        self.timeline = Timeline(self.flows)
+        self.belt = _belt(topology, self.flows, slowdown) if belt else None
+        self.log = SpanLog() if self.belt is None else BeltLog(self.belt)
+        self.timeline = Timeline(self.belt or self.flows)
         self.fabric = Fabric(topology, self.timeline, self.flows, self.log)
+        if self.belt is not None:
+            self.belt.timeline, self.belt.fabric = self.timeline, self.fabric
         self.alive, self.images = topology.alive, topology.world // topology.alive
         gpus = topology.gpus[: self.alive]
         places = topology.machines[: gpus[-1].machine + 1]
@@ -81,9 +113,14 @@ class Cluster:
         for change in topology.changes:
             self.timeline.change(change.time, self._changer(change))
 
-    def _compute_streams(self, slowdown: float) -> list[ComputeStream]:
+    def _compute_streams(self, slowdown: float) -> list[Compute]:
+        if self.belt is not None:
+            return [
+                BeltStream(self.belt, rank=gpu.rank, machine=gpu.machine, sms=gpu.kind.sms, speed=gpu.speed)
+                for gpu in self.topology.gpus
+            ]
         clocks: dict[Hashable, KernelClock] = {}
-        streams = []
+        streams: list[Compute] = []
         for gpu, host in zip(self.topology.gpus[: self.alive], self.host, strict=True):
             key = (gpu.kind.name, host.launch)
             if key not in clocks:
@@ -203,6 +240,8 @@ class Cluster:
         for buffer in self._buffers.values():
             buffer.clear()
         self._streams.clear()
+        if self.belt is not None:
+            self.belt.clear()
 
     def _changer(self, change: LinkChange | GpuChange) -> Callable[[], None]:
         """Return what happens to a link or a GPU at the time of a change."""

@@ -13,9 +13,9 @@ from janus_sim.engine.time import Activity
 from janus_sim.errors import PolicyError
 
 if TYPE_CHECKING:
+    from janus_sim.engine.cluster import Compute
     from janus_sim.engine.pairs import Floats, Ints, PairFlows, Word
     from janus_sim.engine.place import Place
-    from janus_sim.engine.stream import ComputeStream
 
 SHOWN = 8  #: ranks that a deadlock report lists
 
@@ -91,7 +91,7 @@ class Collective(ABC):
         self,
         load: Any,  # noqa: ANN401
         fabric: Fabric,
-        computes: list[ComputeStream],
+        computes: list[Compute],
         place: Place,
         label: str,
         members: tuple[int, ...],

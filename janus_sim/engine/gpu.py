@@ -13,8 +13,10 @@ from janus_sim.engine.place import Place
 from janus_sim.engine.shelf import Shelf
 from janus_sim.engine.time import Activity, All, Steps
 from janus_sim.engine.words import Together
+from janus_sim.errors import PolicyError
 
 if TYPE_CHECKING:
+    from janus_sim.engine.belt.belt import Belt
     from janus_sim.engine.cluster import Cluster
     from janus_sim.workload.kernel import Kernel
 
@@ -82,6 +84,13 @@ class Gpu(Together):
     def nic_of(self, rank: int) -> int:
         """Return the index, in its machine, of the NIC that a GPU uses."""
         return self._cluster.topology.gpus[rank].nic
+
+    @property
+    def belt(self) -> Belt:
+        """The compiled belt, where the cluster has one."""
+        if self._cluster.belt is None:
+            raise PolicyError("there is no belt on this cluster")
+        return self._cluster.belt
 
     @property
     def machines(self) -> int:

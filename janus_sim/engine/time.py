@@ -13,6 +13,7 @@ from janus_sim.engine.activity import Activity, All, First
 from janus_sim.errors import DeadlockError, PolicyError
 
 if TYPE_CHECKING:
+    from janus_sim.engine.belt.belt import Belt
     from janus_sim.network import Flows
 
 __all__ = ["Activity", "All", "First", "Steps", "Thread", "Timeline"]
@@ -88,8 +89,9 @@ class Timeline:
 
     Parameters
     ----------
-    flows : Flows or None
-        The fluid state of the network; it is told the time and stops where somebody waits.
+    flows : Flows, Belt or None
+        The fluid state of the network, or the belt that drives it; it is told the time and stops where
+        somebody waits.
 
     Examples
     --------
@@ -103,7 +105,7 @@ class Timeline:
     3.0
     """
 
-    def __init__(self, flows: Flows | None = None) -> None:
+    def __init__(self, flows: Flows | Belt | None = None) -> None:
         self.flows = flows
         self.now = 0.0
         self.why = -1  #: the span whose end resumed the thread that runs now

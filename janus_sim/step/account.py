@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from janus_sim.engine.cluster import Cluster
-from janus_sim.record import Facts, LayerRecord, LinkRecord, MemoryRecord, Record, StepRecord
+from janus_sim.record import Columns, Facts, LayerRecord, LinkRecord, MemoryRecord, Record, StepRecord
 from janus_sim.step import Step
 from janus_sim.workload.memory import ledger
 
@@ -18,11 +20,12 @@ if TYPE_CHECKING:
 
 def record_of(cluster: Cluster, workload: Workload, records: list[StepRecord], done: list[Step]) -> Record:
     """Return the record of a run: its spans, steps, links, layers, memory and facts."""
+    spans = cluster.log.columns()
     return Record(
-        cluster.log.columns(),
+        spans,
         tuple(records),
         links(cluster),
-        layers(cluster, done),
+        layers(cluster, done, spans),
         memory(cluster, done),
         facts(cluster, workload),
     )
@@ -50,10 +53,10 @@ def links(cluster: Cluster) -> tuple[LinkRecord, ...]:
     )
 
 
-def layers(cluster: Cluster, done: list[Step]) -> tuple[LayerRecord, ...]:
+def layers(cluster: Cluster, done: list[Step], spans: Columns) -> tuple[LayerRecord, ...]:
     """Return one row a step and MoE layer: paradigm, R, balance and bytes that left machines."""
     domain = cluster.domain
-    far = _far_bytes(cluster)
+    far = _far_bytes(spans)
     rows: list[LayerRecord] = []
     for step in done:
         for layer in step.workload.moe_layers:
@@ -94,12 +97,14 @@ def _groups(cluster: Cluster, step: Step) -> range:
     return range(step.layout.group_of(cluster.alive - 1) + 1)
 
 
-def _far_bytes(cluster: Cluster) -> dict[tuple[int, int], int]:
+def _far_bytes(spans: Columns) -> dict[tuple[int, int], int]:
     """Return bytes of experts and tokens that left machines, by step and layer."""
     far: dict[tuple[int, int], int] = {}
-    for row in cluster.log.rows:
-        if row[20] and row[9] != "dense":
-            far[row[0], row[2]] = far.get((row[0], row[2]), 0) + row[20]
+    which = np.flatnonzero((spans["far_bytes"] > 0) & (spans["lane"] != "dense"))
+    for step, layer, size in zip(
+        *(spans[name][which].tolist() for name in ("step", "layer", "far_bytes")), strict=True
+    ):
+        far[step, layer] = far.get((step, layer), 0) + size
     return far
 
 

@@ -1,0 +1,155 @@
+"""What Python calls of the belt: let tasks go, and run them beside the network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from janus_sim.engine.belt import layout as at
+from janus_sim.engine.belt.compiled import Array, compiled, inner
+from janus_sim.engine.belt.kernels import begin_kernel, end_kernel, write
+from janus_sim.engine.belt.layout import State
+from janus_sim.engine.belt.tasks import admitted, follow, over, touch
+from janus_sim.network import core as network
+from janus_sim.network import layout as net
+from janus_sim.network.events import first
+
+
+@inner
+def begin_flow(x: int, now: float, s: State, flows: Any) -> int:  # noqa: ANN401
+    """Start to move bytes; DONE, or GROW with nothing done."""
+    p = s.task[x, at.WHERE]
+    group = s.spare[s.head[at.GROUPS]]
+    code = network.add_one(
+        *flows, s.route[p], s.path[p, at.SIZE], now + s.path[p, at.DELAY], s.path[p, at.CAP], 1.0,
+        np.int64(s.task[x, at.PRIORITY]), group, -1
+    )  # fmt: skip
+    if code < 0:
+        return at.GROW
+    s.head[at.GROUPS] += 1
+    s.owner[group] = x
+    s.moved[p] += 1
+    return at.DONE
+
+
+@inner
+def begin(x: int, s: State, flows: Any) -> int:  # noqa: ANN401
+    """Begin a ready task that has its credits."""
+    now, kind = flows[1][net.NOW], s.task[x, at.KIND]
+    s.begin[x] = now
+    if kind == at.FLOW:
+        if begin_flow(x, now, s, flows) != at.DONE:
+            return at.GROW
+        s.task[x, at.STATE] = at.UNDER_WAY
+    elif kind == at.KERNEL:
+        s.task[x, at.STATE] = at.UNDER_WAY
+        begin_kernel(x, now, s)
+    else:
+        over(x, s.task[x, at.WHY], s)
+    return at.DONE
+
+
+@inner
+def drain(s: State, flows: Any, tells: bool) -> int:  # noqa: ANN401
+    """Let all that is ready begin, in order; stop at what Python waits for, or before it if not `tells`."""
+    head, task = s.head, s.task
+    while head[at.FIRST] >= 0:
+        x = head[at.FIRST]
+        if task[x, at.STATE] == at.OVER and not tells:
+            return at.TOLD
+        head[at.FIRST] = task[x, at.NEXT]
+        if head[at.FIRST] < 0:
+            head[at.LAST] = -1
+        if task[x, at.STATE] == at.OVER:
+            head[at.OVER_AT] = x
+            return at.TOLD
+        if admitted(x, s) and begin(x, s, flows) != at.DONE:
+            if head[at.FIRST] < 0:
+                head[at.LAST] = x
+            task[x, at.NEXT] = head[at.FIRST]
+            head[at.FIRST] = x
+            return at.GROW
+    return at.DONE
+
+
+@inner
+def in_order(count: int, numbers: Array) -> None:
+    """Sort a few numbers that nearly are."""
+    for i in range(1, count):
+        number, j = numbers[i], i - 1
+        while j >= 0 and numbers[j] > number:
+            numbers[j + 1] = numbers[j]
+            j -= 1
+        numbers[j + 1] = number
+
+
+@inner
+def ended(count: int, s: State, flows: Any, others: Array) -> int:  # noqa: ANN401
+    """Write the spans of the flows that ended, in the order of their groups; how many groups are Python's."""
+    now, group, emptied = flows[1][net.NOW], flows[19], flows[20]
+    in_order(count, emptied)
+    left = 0
+    for i in range(count):
+        g = emptied[i]
+        x = s.owner[g] if g < len(s.owner) else -1
+        if x < 0:
+            others[left] = g
+            left += 1
+        else:
+            over(x, write(x, s.begin[x], now, group[g, net.LAST_LINK], s), s)
+    return left
+
+
+@compiled
+def advance(until: float, s: State, flows: Any, others: Array) -> tuple[int, float, int]:  # noqa: ANN401
+    """Run to `until`, at most to the first thing that Python waits for: (code, now, groups of Python's)."""
+    clock = flows[1]
+    while True:
+        code = drain(s, flows, True)
+        if code != at.DONE:
+            return code, clock[net.NOW], 0
+        if s.head[at.SPANS] + len(s.when) + flows[0][net.IN_FLIGHT] >= len(s.span):
+            return at.FULL, clock[net.NOW], 0
+        soonest = first(len(s.when), s.when, s.soonest)
+        horizon = min(soonest, until)
+        if flows[0][net.IN_FLIGHT] > 0 or flows[0][net.TOUCHED] > 0:
+            code, _, _, count = network.run(*flows, horizon)
+            if code == net.GROW:
+                return at.GROW, clock[net.NOW], 0
+            flows[0][net.EMPTIED] = 0
+            left = ended(count, s, flows, others)
+            if left > 0:
+                return at.ENDED, clock[net.NOW], left
+            if count > 0:
+                continue
+        if not horizon < np.inf:
+            return at.DONE, clock[net.NOW], 0
+        clock[net.NOW] = max(clock[net.NOW], horizon)
+        if soonest > until:
+            return at.DONE, until, 0
+        x, span = end_kernel(soonest, s)
+        over(x, span, s)
+
+
+@compiled
+def issue(x: int, now: float, s: State) -> None:
+    """Begin a kernel that Python calls: at once, or behind those that are queued."""
+    s.task[x, at.STATE], s.begin[x] = at.UNDER_WAY, now
+    begin_kernel(x, now, s)
+
+
+@compiled
+def enter(tasks: Array, why: int, s: State, flows: Any) -> int:  # noqa: ANN401
+    """Give the go-ahead of Python to tasks, one after another; each needs it once. DONE, TOLD or GROW."""
+    for x in tasks:
+        touch(x, why, s)
+    return drain(s, flows, False)
+
+
+@compiled
+def connect(sources: Array, targets: Array, s: State) -> None:
+    """Let each target need its source, unless that is over."""
+    for i in range(len(sources)):
+        if s.task[sources[i], at.STATE] != at.OVER:
+            follow(sources[i], targets[i], s)
