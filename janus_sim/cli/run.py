@@ -119,7 +119,7 @@ def _run(
     quiet: bool, dry_run: bool,
 ) -> int:  # fmt: skip
     from janus_sim.files import check_folder
-    from janus_sim.sweep import check_experiment, folder_of
+    from janus_sim.sweep import check_experiment, done_to_traces, folder_of
     from janus_sim.sweep.grid import shard
     from janus_sim.sweep.sweeping import run as sweep
 
@@ -132,6 +132,9 @@ def _run(
         show.dry_run(checked, form)
         return 0
     check_folder(target)
+    done = done_to_traces([scenario for _, scenario in chosen])
+    for note in dict.fromkeys(note for notes in done.values() for note in notes):
+        print(f"routing: {note}", file=sys.stderr)
     begin = time.monotonic()
     try:
         with show.progress(len(chosen), quiet) as progress:

@@ -155,6 +155,14 @@ class Scenario(Spec):
             found |= {f"modules/{name}": sha for name, sha in sources(reference, self.folders).items()}
         return found
 
+    def done_to_trace(self) -> tuple[str, ...]:
+        """Say what was done to a recorded trace before it is replayed: its notes, where it is fitted."""
+        spec = self.workload_spec()
+        if spec.routing.fit is None:
+            return ()
+        info = getattr(self.build_workload(len(self.build_topology().gpus)).trace, "info", None)
+        return () if info is None else tuple(info.notes)
+
     def key(self) -> str:
         """Give a SHA-256 of all that the result depends on, but for the version of janus-sim."""
         parts = ("topology", "workload", "policy", "schedule", "seed", "steps", "alike")

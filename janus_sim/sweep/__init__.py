@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from janus_sim.scenario import Experiment
 from janus_sim.sweep.checking import BASE_BYTES, Checked, Estimate, check, check_experiment
-from janus_sim.sweep.origin import folder_of, model_version, provenance
+from janus_sim.sweep.origin import done_to_traces, folder_of, model_version, provenance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ __all__ = [
     "check_experiment",
     "folder_of",
     "model_version",
+    "done_to_traces",
     "provenance",
     "sweep",
 ]

@@ -73,9 +73,23 @@ def provenance(
         "baseline": experiment.baseline,
         "seed": experiment.seed,
         "inputs": dict(sorted(inputs.items())),
+        **({"routing": fitted} if (fitted := done_to_traces(scenarios)) else {}),
         "scenarios": {scenario.name: key for scenario, key in zip(scenarios, keys, strict=True)},
     }
     return json.dumps(told, indent=1) + "\n"
+
+
+def done_to_traces(scenarios: Sequence[Scenario]) -> dict[str, list[str]]:
+    """Say for each scenario with a trace that is fitted what was done to it."""
+    known: dict[str, list[str]] = {}
+    found = {}
+    for scenario in scenarios:
+        key = json.dumps([scenario.topology, scenario.workload, scenario.steps], sort_keys=True, default=str)
+        if key not in known:
+            known[key] = list(scenario.done_to_trace())
+        if known[key]:
+            found[scenario.name] = known[key]
+    return found
 
 
 def folder_of(experiment: Experiment) -> Path:

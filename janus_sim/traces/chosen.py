@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from janus_sim.traces.form import Choices, TraceInfo
 from janus_sim.traces.recorded import Ints, Recorded
 
@@ -73,6 +75,11 @@ class Chosen(Recorded):
         """Return the choices (ranks, tokens, top_k) of one MoE layer, where all parts have them."""
         part, place = self.picks[step]
         return self.parts[part].choices_at(place, micro_batch, moe) if self.info.has_choices else None
+
+    def spread(self, many: int) -> Chosen:
+        """Return so many steps, evenly spread from the first to the last."""
+        places = np.rint(np.linspace(0, len(self.picks) - 1, many)).astype(np.int64)
+        return Chosen(self.parts, tuple(self.picks[place] for place in places.tolist()))
 
     def first(self, steps: int) -> Chosen:
         """Return the first `steps` steps."""

@@ -6,8 +6,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from janus_sim.errors import InputError, Mistake
 from janus_sim.traces.arrays import read_csv, read_npz
 from janus_sim.traces.chosen import Chosen, whole
@@ -110,14 +108,13 @@ def _choose(trace: Chosen, iterations: Sequence[int] | None, spread: int | None)
             raise RefusedError(
                 f"spread {spread}: the trace has {len(known)} iterations; write 1 to {len(known)}"
             )
-        index = np.rint(np.linspace(0, len(known) - 1, spread)).astype(np.int64).tolist()
-    else:
-        wanted = known if iterations is None else list(iterations)
-        missing = [number for number in wanted if number not in set(known)]
-        if missing or not wanted:
-            near = min(known, key=lambda number: abs(number - (missing or [0])[0]))
-            has = f"the trace has {len(known)} from {known[0]} to {known[-1]}, {near} among them"
-            raise RefusedError(f"no iteration {', '.join(map(str, missing))}; {has}")
-        place = {number: index for index, number in enumerate(known)}
-        index = [place[number] for number in wanted]
+        return trace.spread(spread)
+    wanted = known if iterations is None else list(iterations)
+    missing = [number for number in wanted if number not in set(known)]
+    if missing or not wanted:
+        near = min(known, key=lambda number: abs(number - (missing or [0])[0]))
+        has = f"the trace has {len(known)} from {known[0]} to {known[-1]}, {near} among them"
+        raise RefusedError(f"no iteration {', '.join(map(str, missing))}; {has}")
+    place = {number: index for index, number in enumerate(known)}
+    index = [place[number] for number in wanted]
     return Chosen(trace.parts, tuple(trace.picks[one] for one in index))

@@ -18,7 +18,7 @@ from janus_sim.traces.form import Choices, TraceInfo
 from janus_sim.traces.recorded import Ints, Recorded
 from janus_sim.traces.store import KEYS
 
-REMEMBERED = 48 * 2**20  #: bytes of row groups that are kept, about
+REMEMBERED = 24 * 2**20  #: bytes of row groups that are kept, about
 
 
 @dataclass(eq=False)

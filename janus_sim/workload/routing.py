@@ -8,12 +8,15 @@ from fractions import Fraction
 from pathlib import Path
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.traces import Recorded, read_traces
+from janus_sim.traces import Chosen, Recorded, read_traces
+from janus_sim.workload.fitted import Fitted
 from janus_sim.workload.layout import Layout
 from janus_sim.workload.machines import machines_of_group
 from janus_sim.workload.spec import RoutingSpec, WorkloadSpec
 from janus_sim.workload.synthetic import SyntheticRouting
 from janus_sim.workload.trace import Routing
+
+OR_FIT = "or fit: resample"  #: in messages: the knob that mends it
 
 
 def capacity(factor: float, top_k: int, tokens: int, experts: int) -> int:
@@ -53,18 +56,36 @@ def routing_of(
     at = f"{where} routing" if where.endswith(":") else f"{where}.routing".lstrip(".")
     if spec.routing.kind != "trace" or not spec.model.moe:
         return _checked_synthetic(spec, layout, seed, at, width)
-    choice = spec.routing.iterations
-    trace = read_traces(
-        spec.routing.files,
-        iterations=None if isinstance(choice, int) else choice,
-        spread=choice if isinstance(choice, int) else None,
-        beside=beside,
-        where=at,
-    )
-    mistakes = list(_misfits(trace, spec, layout, at))
+    trace = _chosen(spec, at, beside)
+    mistakes = [*_strangers(trace, spec, layout, at)]
+    if spec.routing.fit is None:
+        mistakes += _misfits(trace, spec, layout, at)
     if mistakes:
         raise InputError(mistakes)
-    return trace if choice is not None else trace.first(spec.steps)
+    return trace if spec.routing.fit is None else fitted(trace, spec, layout.world)
+
+
+def _chosen(spec: WorkloadSpec, at: str, beside: Path | None) -> Chosen:
+    """Return the iterations that are asked for; of a trace that is to be fitted, no more than there are."""
+    choice, files = spec.routing.iterations, spec.routing.files
+    if isinstance(choice, tuple):
+        return read_traces(files, choice, beside=beside, where=at)
+    if choice is not None and spec.routing.fit is None:
+        return read_traces(files, spread=choice, beside=beside, where=at)
+    whole = read_traces(files, beside=beside, where=at)
+    return whole.first(spec.steps) if choice is None else whole.spread(min(choice, whole.steps))
+
+
+def fitted(trace: Recorded, spec: WorkloadSpec, world: int) -> Recorded:
+    """Return a trace resampled to a workload on so many ranks; as it is where it fits."""
+    choice = spec.routing.iterations
+    some = len(choice) if isinstance(choice, tuple) else choice
+    steps = spec.steps if some is None or spec.steps > 1 else some
+    rows = spec.tokens * spec.model.top_k
+    shape = (trace.ranks, trace.info.rows, trace.steps, trace.micro_batches)
+    if shape == (world, (rows, rows), steps, spec.micro_batches):
+        return trace
+    return Fitted(trace, world, spec.tokens, spec.model.top_k, steps, spec.micro_batches)
 
 
 def _checked_synthetic(
@@ -98,34 +119,35 @@ def synthetic(
     )
 
 
-def _misfits(trace: Recorded, spec: WorkloadSpec, layout: Layout, at: str) -> Iterator[Mistake]:
-    """Tell where a trace does not belong to the workload."""
-    experts = spec.experts(layout.world)
-    if trace.ranks != layout.world:
-        yield Mistake(
-            f"{at}.trace",
-            f"has {trace.ranks} ranks; write a topology of {trace.ranks} GPUs, not {layout.world}",
-        )
+def _strangers(trace: Recorded, spec: WorkloadSpec, layout: Layout, at: str) -> Iterator[Mistake]:
+    """Tell where a trace is of another model, which no fitting mends."""
+    experts, k = spec.experts(layout.world), spec.model.top_k
     if trace.experts != experts:
         text = f"has {len(trace.experts)} MoE layers of {_several(trace.experts)} experts"
         yield Mistake(f"{at}.trace", f"{text}; the model has {len(experts)} of {_several(experts)}")
+    if trace.info.top_k not in (0, k):
+        yield Mistake(
+            f"{at}.trace", f"is of top-{trace.info.top_k}; write top_k: {trace.info.top_k}, not {k}"
+        )
+
+
+def _misfits(trace: Recorded, spec: WorkloadSpec, layout: Layout, at: str) -> Iterator[Mistake]:
+    """Tell where a trace has other numbers than the workload."""
+    if trace.ranks != layout.world:
+        wanted = f"write a topology of {trace.ranks} GPUs, not {layout.world}"
+        yield Mistake(f"{at}.trace", f"has {trace.ranks} ranks; {wanted}, {OR_FIT}")
     if trace.micro_batches < spec.micro_batches:
+        wanted = f"write micro_batches: {trace.micro_batches}, not {spec.micro_batches}"
         found = f"the trace has {trace.micro_batches} micro-batches a step"
-        yield Mistake(
-            f"{at}.trace", f"{found}; write micro_batches: {trace.micro_batches}, not {spec.micro_batches}"
-        )
+        yield Mistake(f"{at}.trace", f"{found}; {wanted}, {OR_FIT}")
     if spec.steps > trace.steps or (spec.routing.iterations is not None and 1 < spec.steps != trace.steps):
-        yield Mistake(
-            f"{at}.iterations",
-            f"{trace.steps} iterations are chosen; write steps: {trace.steps}, not {spec.steps}",
-        )
+        found = f"{trace.steps} iterations are chosen; write steps: {trace.steps}, not {spec.steps}"
+        yield Mistake(f"{at}.iterations", f"{found}, {OR_FIT}")
     rows, k = spec.tokens * spec.model.top_k, spec.model.top_k
     if trace.info.rows != (rows, rows):
         found = f"its ranks route {_several(trace.info.rows)} rows, the workload {rows} (tokens x top_k)"
-        yield Mistake(
-            f"{at}.trace",
-            f"{found}; write a micro_batch_size x seq_length of {trace.info.rows[1] // k} tokens",
-        )
+        wanted = f"write a micro_batch_size x seq_length of {trace.info.rows[1] // k} tokens"
+        yield Mistake(f"{at}.trace", f"{found}; {wanted}, {OR_FIT}")
     elif trace.info.largest > spec.tokens:
         yield Mistake(
             f"{at}.trace", f"an expert has more rows than there are tokens ({spec.tokens}) at a rank"

@@ -23,7 +23,13 @@ from janus_sim.workload.model_spec import FfnSpec, LatentSpec, ModelSpec
 
 __all__ = ["FfnSpec", "LatentSpec", "ModelSpec", "ParallelSpec", "RoutingSpec", "WorkloadSpec"]
 
-_KNOBS = {"exponent": "zipf", "max_over_mean": "dirichlet", "trace": "trace", "iterations": "trace"}
+_KNOBS = {
+    "exponent": "zipf",
+    "max_over_mean": "dirichlet",
+    "trace": "trace",
+    "iterations": "trace",
+    "fit": "trace",
+}
 
 
 class ParallelSpec(Spec):
@@ -59,10 +65,13 @@ class RoutingSpec(Spec):
     seed : int, optional
         None: the seed of the experiment.
     trace : str or tuple of str, optional
-        Files of counts, .npz or .csv; several are laid end to end.
+        Files of counts (docs/traces.md), .parquet, .npz or .csv; several are laid end to end.
     iterations : int or tuple of int, optional
         So many, spread evenly over the trace, or those of these numbers; None: as many as there are steps,
         from the first.
+    fit : str, optional
+        ``resample``: a trace of other ranks, tokens, steps or micro-batches is fitted to the workload's, by
+        `Fitted`. None: it must have them.
     """
 
     kind: Literal["balanced", "uniform", "zipf", "dirichlet", "trace"] = "balanced"
@@ -74,6 +83,7 @@ class RoutingSpec(Spec):
     seed: NonNegative | None = None
     trace: str | tuple[str, ...] | None = None
     iterations: Positive | tuple[NonNegative, ...] | None = None
+    fit: Literal["resample"] | None = None
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -210,25 +210,30 @@ def test_a_damaged_trace_is_read_or_refused(
 
 
 GROWTH = """
-import resource, sys
-import numpy as np
+import re, sys
+from pathlib import Path
 from janus_sim.traces import open_trace
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
 trace = open_trace(sys.argv[1])
 trace.at(0, 0, 0)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 for step in range(trace.steps):
     trace.choices_at(step, 0, 0)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak() - before)
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell peak memory")
 def test_a_large_trace_is_read_step_by_step(tmp_path: Path) -> None:
-    """200 MB of choices pass through less than 120 MB of memory."""
+    """130 MB of choices pass through less than 90 MB of memory."""
     rng = np.random.default_rng(1)
     choices = rng.integers(0, 256, (8, 2**14, 4)).astype(np.int16)
     counts = counts_of(choices, 256)
     info = TraceInfo(model="large", top_k=4)
-    blocks = (Block(step, 0, 0, counts, choices) for step in range(200))
+    blocks = (Block(step, 0, 0, counts, choices) for step in range(130))
     write_trace(tmp_path / "t.parquet", info, blocks)
     done = run([sys.executable, "-c", GROWTH, str(tmp_path / "t.parquet")], capture_output=True, check=True)
-    assert int(done.stdout) * 1024 < 120e6
+    assert 1e6 < int(done.stdout) < 90e6
