@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.files import layered, put, replace_folder
+from janus_sim.files import layered, put
 from janus_sim.ranges import Range, Ranges, read_ranges
 from janus_sim.scenario import Experiment, Scenario
-from janus_sim.sweep import check, provenance
+from janus_sim.sweep import check
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from janus_sim.results.spread import Spread
+    from janus_sim.sweep.sweeping import Progress, Settings, Swept
 
 DRAW = "uncertainty.draw"  #: the column that tells the draws apart; -1 has the constants as written
 NOMINAL = -1
 ROOMS = {"topology": "topologies", "workload": "workloads"}
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,15 @@ class Draws:
     per_draw: int
 
 
+@dataclass(frozen=True)
+class Uncertain:
+    """What the draws came to: the sweep, its table of draws, and what that says."""
+
+    swept: Swept
+    draws: pd.DataFrame
+    found: Spread
+
+
 def plan(experiment: Experiment, draws: int | None = None) -> Draws:
     """Draw the constants of an experiment and write its grid once a draw, and once as it stands.
 
@@ -62,11 +70,17 @@ def plan(experiment: Experiment, draws: int | None = None) -> Draws:
     ends = [_drawn(base, ranges.ranges, (end,) * count, word) for end, word in ((0.0, "low"), (1.0, "high"))]
     check([*base, *(scenario for end in ends for scenario in end)])
     drawn = [
-        scenario
+        _numbered(scenario, number)
         for number, row in enumerate(quantiles)
         for scenario in _drawn(base, ranges.ranges, row, f"draw {number}")
     ]
-    return Draws(ranges, quantiles, (*base, *drawn), len(base))
+    as_written = [_numbered(scenario, NOMINAL) for scenario in base]
+    return Draws(ranges, quantiles, (*as_written, *drawn), len(base))
+
+
+def _numbered(scenario: Scenario, number: int) -> Scenario:
+    """Let the draw be a column of the table, so that speedups compare inside a draw."""
+    return scenario.change(point={**scenario.point, DRAW: number})
 
 
 def latin_hypercube(dimensions: int, draws: int, seed: int) -> tuple[tuple[float, ...], ...]:
@@ -85,31 +99,78 @@ def latin_hypercube(dimensions: int, draws: int, seed: int) -> tuple[tuple[float
     return tuple(tuple(map(float, row)) for row in sampler.random(draws))
 
 
-def run(draws: Draws, jobs: int = 1, progress: Progress | None = None) -> pd.DataFrame:
-    """Simulate all scenarios of a plan.
+def run(
+    planned: Draws, experiment: Experiment, settings: Settings | None = None, out: Path | None = None,
+    progress: Progress | None = None,
+) -> Uncertain:  # fmt: skip
+    """Run a plan as a sweep: stored, gone on with, in processes or on a cluster as any other.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        As of a sweep; no records are kept and the figures are those of uncertainty.
+    out : Path, optional
+        Folder of the results: a sweep's, with the tables and figures of uncertainty beside them.
+    """
+    from janus_sim.sweep import sweeping
+
+    settings = replace(settings or sweeping.Settings(), details=0, figures=False)
+    seen: list[tuple[pd.DataFrame, Spread]] = []
+
+    def also(folder: Path, table: pd.DataFrame) -> None:
+        seen.append(told(planned, experiment, table))
+        save(folder, planned, *seen[0])
+
+    swept = sweeping.run(experiment, settings, out, progress, planned.scenarios, also)
+    table, found = seen[0] if seen else told(planned, experiment, swept.table)
+    return Uncertain(swept, table, found)
+
+
+def told(planned: Draws, experiment: Experiment, table: pd.DataFrame) -> tuple[pd.DataFrame, Spread]:
+    """Return the table of draws, and the intervals, probabilities and correlations in it.
+
+    Raises
+    ------
+    InputError
+        When too little succeeded to say anything.
+    """
+    from janus_sim.results.spread import spread
+
+    draws = draws_of(planned, table)
+    if NOMINAL not in set(draws[DRAW]) or draws[DRAW].nunique() < 3:
+        words = "too many runs failed to tell anything"
+        words += f": {table['error'].dropna().iloc[0]}" if "error" in table else ""
+        raise InputError(Mistake(experiment.where("uncertainty"), words))
+    names = [drawn.name for drawn in planned.ranges.ranges]
+    return draws, spread(draws, experiment.baseline or "", DRAW, names, planned.ranges.best_of)
+
+
+def draws_of(planned: Draws, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a sweep as a table of draws; a draw in which a run failed is left out.
 
     Returns
     -------
     DataFrame
-        One row a scenario: draw, the value and the quantile of each range, the columns that name a scenario,
-        and ``step_time_s``; in the order of the plan, whatever `jobs`.
+        One row a scenario: the columns that name it, its draw, of each range the value and the quantile, and
+        ``step_time_s``.
     """
     import pandas as pd
 
-    rows = []
-    total = len(draws.scenarios)
-    for index, seconds in enumerate(_seconds(draws.scenarios, jobs)):
-        number = index // draws.per_draw - 1
-        scenario = draws.scenarios[index]
-        told = scenario.described()
-        base = draws.scenarios[index % draws.per_draw]
-        row = {"scenario": base.name, **{key: told[key] for key in _NAMED}, **told["point"], DRAW: number}
-        if number != NOMINAL:
-            row |= _columns(draws.ranges.ranges, draws.quantiles[number])
-        rows.append(row | {"step_time_s": seconds})
-        if progress is not None:
-            progress(index + 1, total)
-    return pd.DataFrame(rows)
+    base = planned.scenarios[: planned.per_draw]
+    axes = dict.fromkeys(path for scenario in base for path in scenario.point)
+    names = [scenario.name for scenario in base] * (len(planned.scenarios) // planned.per_draw)
+    seconds = table["step_time_s"] if "step_time_s" in table else pd.Series(float("nan"), table.index)
+    drawn = pd.DataFrame(
+        [
+            {} if number == NOMINAL else _columns(planned.ranges.ranges, planned.quantiles[number])
+            for number in table[DRAW]
+        ],
+        index=table.index,
+    )
+    columns = table[["scenario", *_NAMED, *axes]].assign(scenario=names)
+    whole = pd.concat([columns, drawn, seconds.rename("step_time_s")], axis=1)
+    failed = set(whole.loc[seconds.isna(), DRAW])
+    return whole[~whole[DRAW].isin(failed)].reset_index(drop=True)
 
 
 _NAMED = ("topology", "workload", "precision", "micro_batch_size", "policy", "schedule", "seed")
@@ -121,50 +182,6 @@ def _columns(ranges: Sequence[Range], quantiles: Sequence[float]) -> dict[str, A
     for drawn, quantile in zip(ranges, quantiles, strict=True):
         columns |= {f"drawn: {drawn.name}": drawn.number(quantile), f"quantile: {drawn.name}": quantile}
     return columns
-
-
-def _seconds(scenarios: Sequence[Scenario], jobs: int) -> Iterator[float]:
-    """Return the step time of each scenario, in order."""
-    if jobs <= 1:
-        yield from map(step_seconds, scenarios)
-        return
-    with worker_pool(jobs) as workers:
-        yield from workers.map(told_seconds, map(tell, scenarios))
-
-
-def worker_pool(jobs: int) -> Executor:
-    """Return so many fresh processes."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-
-
-Told = tuple[str, list[str], str]
-
-
-def tell(scenario: Scenario) -> Told:
-    """Write a scenario out for another process."""
-    return scenario.model_dump_json(), [str(path) for path in scenario.folders], scenario.file
-
-
-def told_seconds(told: Told) -> float:
-    """Run a scenario that another process has written out."""
-    text, folders, file = told
-    scenario = Scenario.model_validate(json.loads(text))
-    return step_seconds(scenario.change(folders=tuple(map(Path, folders)), file=file))
-
-
-def step_seconds(scenario: Scenario) -> float:
-    """Simulate one scenario and return its mean step time, keeping nothing else."""
-    from janus_sim.simulate import run as simulate
-
-    topology = scenario.build_topology()
-    record = simulate(
-        topology, scenario.build_workload(topology.world, topology.width), scenario.build_policy(),
-        scenario.build_schedule(), steps=scenario.steps, seed=scenario.seed, bins=0,
-    )  # fmt: skip
-    return sum(step.seconds for step in record.steps) / len(record.steps)
 
 
 def _drawn(
@@ -203,29 +220,15 @@ def changed(
     return scenario.change(**data, policy=policy, name=name)
 
 
-def spread_of(table: pd.DataFrame, draws: Draws, experiment: Experiment) -> Spread:
-    """Return the intervals, probabilities and correlations of a table of draws."""
-    from janus_sim.results.spread import spread
-
-    names = [drawn.name for drawn in draws.ranges.ranges]
-    return spread(table, experiment.baseline or "", DRAW, names, draws.ranges.best_of)
-
-
-def save(out: Path, experiment: Experiment, draws: Draws, table: pd.DataFrame, found: Spread) -> None:
-    """Write tables, figures and provenance into a folder, whole or not at all."""
+def save(folder: Path, planned: Draws, table: pd.DataFrame, found: Spread) -> None:
+    """Write the tables and figures of uncertainty into a folder."""
     from janus_sim.results import figures, figures_spread
     from janus_sim.results.store import write_csv
 
-    base = draws.scenarios[: draws.per_draw]
-
-    def fill(folder: Path) -> None:
-        write_csv(table, folder / "draws.csv")
-        for name in ("intervals", "beats", "tornado"):
-            write_csv(getattr(found, name), folder / f"{name}.csv")
-        figures.write(figures_spread.intervals(found, experiment.width), folder / "intervals")
-        figures.write(figures_spread.tornado(found, experiment.width), folder / "tornado")
-        told = json.loads(provenance(experiment, base))
-        told |= {"draws": len(draws.quantiles), "ranges": [drawn.told() for drawn in draws.ranges.ranges]}
-        (folder / "provenance.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-
-    replace_folder(out, fill)
+    write_csv(table, folder / "draws.csv")
+    for name in ("intervals", "beats", "tornado"):
+        write_csv(getattr(found, name), folder / f"{name}.csv")
+    figures.write(figures_spread.intervals(found), folder / "intervals")
+    figures.write(figures_spread.tornado(found), folder / "tornado")
+    ranges = {"draws": len(planned.quantiles), "ranges": [drawn.told() for drawn in planned.ranges.ranges]}
+    (folder / "ranges.json").write_text(json.dumps(ranges, indent=1) + "\n", encoding="utf-8", newline="\n")

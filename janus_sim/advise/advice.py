@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from janus_sim.advise.crossover import Axis, Crossover, axes_of, crossover
 from janus_sim.advise.interval import DRAWS, interval
-from janus_sim.advise.origins import Constant, constants_of
-from janus_sim.advise.runner import EXPERTS, TOKENS, Runner, with_policy
-from janus_sim.errors import InputError, Mistake
-from janus_sim.scenario import Scenario
-from janus_sim.sweep import check
-from janus_sim.uncertainty import worker_pool
+from janus_sim.advise.origins import constants_of
+from janus_sim.advise.runner import EXPERTS, OTHERS, TOKENS, Seconds, ratio, start, with_policy
+from janus_sim.advise.values import Advice, Fit, LayerAdvice, Other
+from janus_sim.errors import InputError, JanusSimError, Mistake
+from janus_sim.scenario import Experiment, Scenario
+from janus_sim.sweep import check, provenance
+from janus_sim.sweep.asking import Asking
+from janus_sim.sweep.folder import MARK, Folder
+from janus_sim.sweep.grid import Memory
 
 if TYPE_CHECKING:
     from janus_sim.results.result import Result
@@ -26,70 +30,7 @@ Set = tuple[int, ...]  # of MoE layers, by their index among these
 BOTH, CLOSE = "mixed", "too close to call"
 
 
-@dataclass(frozen=True)
-class LayerAdvice:
-    """One MoE layer: its index in the model, its R, the advised paradigm, and what pulling it alone gains.
-
-    `gain` is in seconds of a step against none, below 0 where it loses; `close` where it is less than the
-    layer's share of the model's uncertainty.
-    """
-
-    layer: int
-    experts: int
-    r: float
-    paradigm: str
-    gain: float
-    close: bool
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Memory of a policy: bytes on the fullest GPU, its HBM, and whether all GPUs and hosts suffice."""
-
-    policy: str
-    peak: float
-    hbm: float
-    fits: bool
-
-
-@dataclass(frozen=True)
-class Advice:
-    """What to do.
-
-    Attributes
-    ----------
-    verdict : str
-        "expert_centric", "data_centric", "mixed", or "too close to call" where the interval holds 1.
-    best : str
-        What is fastest as written and fits, whether or not it is too close to call.
-    seconds : mapping
-        From "expert_centric", "data_centric" and "advised" to the step time.
-    speedup, low, high : float
-        Of the layers that pull over expert-centric (of all, if none should): as written; least and most draw.
-    bound : mapping
-        From the parts of the advised run's critical path to seconds.
-    """
-
-    topology: str
-    workload: str
-    precision: str
-    micro_batch_size: int
-    gpus: int
-    verdict: str
-    best: str
-    seconds: Mapping[str, float]
-    speedup: float
-    low: float
-    high: float
-    draws: int
-    layers: tuple[LayerAdvice, ...]
-    bound: Mapping[str, float]
-    memory: tuple[Fit, ...]
-    crossovers: tuple[Crossover, ...]
-    constants: tuple[Constant, ...]
-
-
-def advise(base: Scenario, jobs: int = 2) -> Advice:
+def advise(base: Scenario, jobs: int = 2, out: Path | str | None = None) -> Advice:
     """Say which paradigm each layer should take, how much it gains, and where the answer flips.
 
     Parameters
@@ -98,6 +39,8 @@ def advise(base: Scenario, jobs: int = 2) -> Advice:
         Topology and workload; its policy is not asked.
     jobs : int
         Processes; the answer is the same for any number.
+    out : Path or str, optional
+        A folder that keeps the runs, as that of a sweep; what it has is not computed again.
 
     Raises
     ------
@@ -107,22 +50,62 @@ def advise(base: Scenario, jobs: int = 2) -> Advice:
     base = with_policy(base, {"type": TOKENS})
     check([base])
     topology = base.build_topology()
-    workload = base.build_workload(topology.world, topology.width)
-    layers = range(len(workload.moe_layers))
-    if not layers:
+    if not base.build_workload(len(topology.gpus)).moe_layers:
         raise InputError(Mistake(base.where("workload.model"), "has no MoE layer: nothing to choose"))
-    pool: AbstractContextManager[Executor | None] = worker_pool(jobs) if jobs > 1 else nullcontext()
-    with pool as workers, ThreadPoolExecutor(8) as threads:
-        runner = Runner(workers)
-        beside = threads if workers is not None else None
-        trials = {chosen: runner.start(_janus(base, chosen)) for chosen in _sets(layers)}
-        flips = [_begin(beside, partial(_flip, runner, base, a)) for a in axes_of(base, topology, workload)]
-        draws = _begin(beside, partial(interval, base, topology, runner.ratio))
+    if out is None:
+        return _asked(Asking(Memory(), jobs), base)
+    folder = Folder(out)
+    folder.begin({"advice": f"{base.workload_name} on {base.topology_name}"})
+    try:
+        asking = Asking(folder.store, jobs)
+        advice = _asked(asking, base)
+        folder.finish(partial(save, advice, base), [*asking.scenarios])
+    except BaseException:
+        folder.leave()
+        raise
+    return advice
+
+
+def _asked(asking: Asking, base: Scenario) -> Advice:
+    """Run what the advice needs: trials, draws and flips side by side where there are processes."""
+    topology = base.build_topology()
+    workload = base.build_workload(len(topology.gpus))
+    every = tuple(range(len(workload.moe_layers)))
+    with ThreadPoolExecutor(8) as threads, asking:
+        beside = threads if asking.jobs > 1 else None
+        whole = ((), every)
+        trials = {
+            chosen: start(asking, _janus(base, chosen), detailed=chosen in whole) for chosen in _sets(every)
+        }
+        others = [
+            partial(_other, start(asking, with_policy(base, knobs)), name) for name, knobs in OTHERS.items()
+        ]
+        flips = [_begin(beside, partial(_flip, asking, base, a)) for a in axes_of(base, topology, workload)]
+        draws = _begin(beside, partial(interval, base, topology, partial(ratio, asking)))
         seconds = {chosen: wait() for chosen, wait in trials.items()}
-        gained = tuple(layer for layer in layers if seconds[(layer,)] < seconds[()])
-        seconds[gained] = runner.start(_janus(base, gained))()
-        crossovers, (low, high) = tuple(flip() for flip in flips), draws()
-    return _advice(base, seconds, tuple(layers), (low, high), crossovers)
+        gained = tuple(layer for layer in every if seconds[(layer,)] < seconds[()])
+        seconds[gained] = start(asking, _janus(base, gained))()
+        beside_them = tuple(other(seconds[()]) for other in others)
+        crossovers, interval_ = tuple(flip() for flip in flips), draws()
+        return _advice(asking, base, seconds, every, interval_, crossovers, beside_them)
+
+
+def _other(wait: Seconds, name: str, slow: float) -> Other:
+    try:
+        return Other(name, wait(), slow / wait())
+    except JanusSimError as error:  # it does not fit this model or cluster
+        return Other(name, None, None, " ".join(str(error).split()))
+
+
+def save(advice: Advice, base: Scenario, folder: Path) -> None:
+    """Write the advice and what it comes from into a folder."""
+    told = json.dumps(dataclasses.asdict(advice), indent=1) + "\n"
+    (folder / "advice.json").write_text(told, encoding="utf-8", newline="\n")
+    name = f"advice: {base.workload_name} on {base.topology_name}"
+    asked = Experiment(
+        name=name, topology=base.topology, workload=base.workload, policies={TOKENS: {}}, seed=base.seed
+    )
+    (folder / MARK).write_text(provenance(asked, [base]), encoding="utf-8", newline="\n")
 
 
 def _begin(threads: ThreadPoolExecutor | None, work: Callable[[], T]) -> Callable[[], T]:
@@ -139,8 +122,8 @@ def _sets(layers: Sequence[int]) -> list[Set]:
     return list(dict.fromkeys([(), *((layer,) for layer in layers), tuple(layers)]))
 
 
-def _flip(runner: Runner, base: Scenario, axis: Axis) -> Crossover:
-    return crossover(axis, lambda value: runner.ratio(axis.put(base, value)))
+def _flip(asking: Asking, base: Scenario, axis: Axis) -> Crossover:
+    return crossover(axis, lambda value: ratio(asking, axis.put(base, value)))
 
 
 def _chosen(seconds: Mapping[Set, float], results: Mapping[Set, Result]) -> Set:
@@ -151,15 +134,14 @@ def _chosen(seconds: Mapping[Set, float], results: Mapping[Set, Result]) -> Set:
 
 
 def _advice(
-    base: Scenario, seconds: Mapping[Set, float], every: Set, draws: tuple[float, float],
-    crossovers: tuple[Crossover, ...],
+    asking: Asking, base: Scenario, seconds: Mapping[Set, float], every: Set, draws: tuple[float, float],
+    crossovers: tuple[Crossover, ...], others: tuple[Other, ...],
 ) -> Advice:  # fmt: skip
     from janus_sim.results.explain import explain
-    from janus_sim.simulate import simulate
 
     fastest = min(seconds, key=lambda chosen: (seconds[chosen], len(chosen)))
     few = {key: seconds[key] for key in dict.fromkeys([(), every, fastest])}
-    results = {key: simulate(_janus(base, key)) for key in few}
+    results = {key: asking.result(_janus(base, key)) for key in few}
     chosen = _chosen(few, results)
     pulled = chosen or every
     moved = seconds[every] / seconds[pulled]  # the draws are of all layers; a mixed set moves with them
@@ -184,6 +166,7 @@ def _advice(
         layers=_layers(results[()], seconds, chosen, share),
         bound={part.name: part.before for part in path},
         memory=(_memory(TOKENS, results[()]), _memory(EXPERTS, results[every])),
+        others=others,
         crossovers=crossovers,
         constants=constants_of(base, topology),
     )

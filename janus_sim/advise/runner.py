@@ -1,16 +1,21 @@
-"""Step times of scenarios, each simulated once, here or in other processes."""
+"""What is run for an advice: both paradigms, sets of layers, and other policies to lay beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from typing import Any
 
 from janus_sim.scenario import Scenario
-from janus_sim.uncertainty import step_seconds, tell, told_seconds
+from janus_sim.sweep.asking import Asking
 
 TOKENS, EXPERTS = "expert_centric", "data_centric"
+
+#: Policies whose step time is told beside the advice: name and knobs, as in an experiment. The one place.
+OTHERS: dict[str, dict[str, Any]] = {
+    "pipelined": {"type": "pipelined", "chunks": 2, "inner": {TOKENS: {}}},
+}
+
+Seconds = Callable[[], float]
 
 
 def with_policy(scenario: Scenario, policy: Mapping[str, Any]) -> Scenario:
@@ -19,25 +24,13 @@ def with_policy(scenario: Scenario, policy: Mapping[str, Any]) -> Scenario:
     return scenario.change(policy=dict(policy), label=name, name=name)
 
 
-@dataclass
-class Runner:
-    """Simulates scenarios; `pool` None: in this process."""
+def start(asking: Asking, scenario: Scenario, *, detailed: bool = False) -> Seconds:
+    """Begin a run; the call that comes back waits for its step time."""
+    figures = asking.start(scenario, detailed=detailed)
+    return lambda: float(figures()["step_time_s"])
 
-    pool: Executor | None = None
-    known: dict[str, Future[float]] = field(default_factory=dict)
 
-    def start(self, scenario: Scenario) -> Callable[[], float]:
-        """Begin a run; the call that comes back waits for its step time."""
-        key = scenario.content()
-        if key not in self.known:
-            if self.pool is None:
-                self.known[key] = Future()
-                self.known[key].set_result(step_seconds(scenario))
-            else:
-                self.known[key] = self.pool.submit(told_seconds, tell(scenario))
-        return self.known[key].result
-
-    def ratio(self, base: Scenario) -> Callable[[], float]:
-        """Begin both paradigms; the call that comes back waits for the speedup of data-centric."""
-        slow, fast = (self.start(with_policy(base, {"type": policy})) for policy in (TOKENS, EXPERTS))
-        return lambda: slow() / fast()
+def ratio(asking: Asking, base: Scenario) -> Seconds:
+    """Begin both paradigms; the call that comes back waits for the speedup of data-centric."""
+    slow, fast = (start(asking, with_policy(base, {"type": policy})) for policy in (TOKENS, EXPERTS))
+    return lambda: slow() / fast()

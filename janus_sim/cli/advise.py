@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,8 @@ from janus_sim.cli import show
 from janus_sim.cli.show import Format
 
 if TYPE_CHECKING:
-    from janus_sim.advise import Advice, Crossover
+    from janus_sim.advise import Advice, Crossover, Other
+    from janus_sim.scenario import Scenario
 
 Cluster = Annotated[str, typer.Option("--topology", "-t", help="A preset, or a .yaml file.")]
 Model = Annotated[str, typer.Option("--workload", "-w", help="A preset, or a .yaml file.")]
@@ -22,30 +24,54 @@ Changes = Annotated[
     typer.Argument(metavar="[key=value]...", help="Change a value, as workload.micro_batch_size=64."),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder of the runs; default results/advice-T-W.")
+]
 Form = Annotated[Format, typer.Option("--format", help="Words and tables, or one JSON object.")]
 
 NAMES = {"expert_centric": "tokens travel (expert_centric)", "data_centric": "experts travel (data_centric)"}
 
 
 def advise(
-    topology: Cluster, workload: Model, changes: Changes = None, jobs: Jobs = 2, form: Form = Format.table
-) -> None:
-    """Say which paradigm each layer should take, how much it gains, and where the answer flips."""
+    topology: Cluster,
+    workload: Model,
+    changes: Changes = None,
+    jobs: Jobs = 2,
+    out: Out = None,
+    form: Form = Format.table,
+) -> int:
+    """Say which paradigm each layer should take, how much it gains, and where the answer flips.
+
+    Finished runs are kept in the folder: after an interruption the same command goes on.
+    """
     from janus_sim.advise import advise as ask
     from janus_sim.errors import InputError, Mistake
+    from janus_sim.files import check_folder
     from janus_sim.scenario import Experiment
     from janus_sim.scenario.changes import changed
+    from janus_sim.sweep import folder_of
 
     asked = {"topology": topology, "workload": workload, "policies": {"expert_centric": {}}}
     experiment = Experiment(**changed(asked, changes or ())).change(folders=(Path.cwd(),))
     scenarios = experiment.scenarios()
     if len(scenarios) != 1:
         raise InputError(Mistake("key=a,b", "is an axis; advise is asked of one model on one cluster"))
-    advice = ask(scenarios[0], jobs)
+    target = out or folder_of(experiment.change(name=f"advice-{_called(scenarios[0])}"))
+    check_folder(target)
+    try:
+        advice = ask(scenarios[0], jobs, target)
+    except KeyboardInterrupt:
+        return show.interrupted(target)
     if form is Format.json:
         print(json.dumps(dataclasses.asdict(advice), indent=1))
     else:
         _print(advice)
+    print(f"the runs are in {target}", file=sys.stderr)
+    return 0
+
+
+def _called(scenario: Scenario) -> str:
+    return f"{scenario.topology_name}-{scenario.workload_name}"
 
 
 def _print(advice: Advice) -> None:
@@ -71,12 +97,23 @@ def _print(advice: Advice) -> None:
     for fit in advice.memory:
         verdict = "fits" if fit.fits else "DOES NOT FIT"
         print(f"  {fit.policy}: {fit.peak / 2**30:.1f} of {fit.hbm / 2**30:.1f} GiB, {verdict}")
+    print("\nother policies, for comparison")
+    for one in advice.others:
+        print(f"  {one.policy}: {_other(one)}")
     print("\nwhere the answer flips (by step time, memory aside)")
     for crossing in advice.crossovers:
         print(f"  {flips(crossing)}")
     print("\nwhat it rests on")
     for constant in advice.constants:
         print(f"  {constant.origin:<20} {constant.name}: {constant.words}")
+
+
+def _other(one: Other) -> str:
+    from janus_sim.units import format_time
+
+    if one.seconds is None:
+        return f"does not run here: {one.error}"
+    return f"{format_time(one.seconds)}, {one.speedup:.2f}x"
 
 
 def sentence(advice: Advice) -> str:

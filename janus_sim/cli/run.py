@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from janus_sim.scenario import Experiment
     from janus_sim.sweep.sweeping import Settings, Swept
 
-INTERRUPTED = 130
 Traced = tuple[Path, list[int], int]  #: folder, ranks and steps of the timelines
 
 Name = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A preset, or a .yaml file.")]
@@ -140,13 +139,9 @@ def _run(
         with show.progress(len(chosen), quiet) as progress:
             swept = sweep(experiment, settings, target, progress, checked.scenarios)
     except KeyboardInterrupt:
-        kept = len(list((target / "runs").glob("*.run")))
-        words = f"{show.counted(kept, 'run')} kept in {target}, and the same command goes on"
-        words = words if kept else "nothing was kept"
-        print(f"interrupted; {words}", file=sys.stderr)
-        return INTERRUPTED
+        return show.interrupted(target)
     show.summary(swept.table, form, quiet, swept.means)
-    _tell(swept, time.monotonic() - begin, target, quiet)
+    tell(swept, time.monotonic() - begin, target, quiet)
     _trace(target, traced, quiet)
     return swept.status
 
@@ -164,7 +159,7 @@ def _trace(results: Path, traced: Traced | None, quiet: bool) -> None:
         print(f"{show.counted(many, 'timeline')} in {folder}; open them at ui.perfetto.dev", file=sys.stderr)
 
 
-def _tell(swept: Swept, seconds: float, target: Path, quiet: bool) -> None:
+def tell(swept: Swept, seconds: float, target: Path, quiet: bool) -> None:
     """Say on standard error what was computed, what failed, and where the results are."""
     for name, (error, _) in list(swept.failures.items())[:10]:
         print(f"{name} failed:\n{error}", file=sys.stderr)

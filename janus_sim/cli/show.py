@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from janus_sim.sweep import Checked
     from janus_sim.sweep.sweeping import Progress
 
+INTERRUPTED = 130  #: exit status
 BAR = 60  #: characters of the longest bar
 MARGIN = 48  #: characters of a scenario's name, at the most
 #: How each part of a step is drawn.
@@ -150,6 +152,14 @@ def counted(many: int, word: str) -> str:
     ('1 scenario', '1,200 runs')
     """
     return f"{many:,} {word}{'' if many == 1 else 's'}"
+
+
+def interrupted(target: Path) -> int:
+    """Say on standard error what of a sweep is kept, and give the exit status."""
+    kept = len(list((target / "runs").glob("*.run")))
+    words = f"{counted(kept, 'run')} kept in {target}, and the same command goes on"
+    print(f"interrupted; {words if kept else 'nothing was kept'}", file=sys.stderr)
+    return INTERRUPTED
 
 
 def work_done(outdated: int, known: int, computed: int, seconds: float) -> Iterator[str]:

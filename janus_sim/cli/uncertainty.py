@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from janus_sim.cli import show
+from janus_sim.cli.run import Dask, Fresh, Jobs, tell
 from janus_sim.cli.show import Format
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ MOST = 6  #: constants in the table of what a row hangs on
 File = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A preset or file with `uncertainty:`.")]
 Changes = Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="Change a value.")]
 Count = Annotated[int | None, typer.Option("--draws", min=2, max=10_000, help="Default: the file's, or 100.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: results/NAME-uncertainty.")]
 Form = Annotated[Format, typer.Option("--format", help="Tables, or one JSON object and nothing else.")]
 
@@ -30,15 +30,21 @@ def uncertainty(
     changes: Changes = None,
     draws: Count = None,
     jobs: Jobs = 1,
+    dask: Dask = None,
+    fresh: Fresh = False,
     out: Out = None,
     form: Form = Format.table,
-) -> None:
-    """Draw uncertain constants from their ranges, and tell how sure each speedup is."""
+) -> int:
+    """Draw uncertain constants from their ranges, and tell how sure each speedup is.
+
+    The draws are a sweep: after an interruption the same command goes on.
+    """
     from janus_sim import uncertainty as drawing
     from janus_sim.errors import InputError, Mistake
     from janus_sim.files import check_folder
     from janus_sim.scenario import Experiment
     from janus_sim.sweep import folder_of
+    from janus_sim.sweep.sweeping import Settings
 
     loaded = Experiment.load(experiment, changes or ())
     if loaded.baseline is None:
@@ -47,21 +53,21 @@ def uncertainty(
     target = out or default.with_name(f"{default.name}-uncertainty")
     check_folder(target)
     planned = drawing.plan(loaded, draws)
-    table = drawing.run(planned, jobs, _progress)
-    found = drawing.spread_of(table, planned, loaded)
-    drawing.save(target, loaded, planned, table, found)
+    settings = Settings(jobs=jobs, dask=dask, fresh=fresh)
+    begin = time.monotonic()
+    try:
+        with show.progress(len(planned.scenarios), quiet=False) as progress:
+            done = drawing.run(planned, loaded, settings, target, progress)
+    except KeyboardInterrupt:
+        return show.interrupted(target)
+    found = done.found
     if form is Format.json:
         parts = {name: getattr(found, name).to_dict("records") for name in ("intervals", "beats", "tornado")}
         print(json.dumps({"draws": found.draws, **parts}, indent=1, default=str))
     else:
         _print(found)
-    print(f"results are in {target}", file=sys.stderr)
-
-
-def _progress(done: int, total: int) -> None:
-    """Tell on standard error each tenth that is done."""
-    if done * 10 // total > (done - 1) * 10 // total:
-        print(f"{done}/{total} runs", file=sys.stderr, flush=True)
+    tell(done.swept, time.monotonic() - begin, target, quiet=False)
+    return done.swept.status
 
 
 def _print(found: Spread) -> None:

@@ -71,14 +71,14 @@ def spread(table: pd.DataFrame, baseline: str, draw: str, names: Sequence[str], 
         row = {**where, "policy": policy}
         intervals.append(
             row
-            | {"nominal": float(nominal["speedup"].iloc[0]), "p5": low, "median": middle, "p95": high}
+            | {"nominal": float(nominal["speedup"].mean()), "p5": low, "median": middle, "p95": high}
             | {"width": high - low, "beats_baseline": float((speedup > 1.0).mean())}
         )
         for name in names:
             place = drawn[f"quantile: {name}"].to_numpy(float)
             strength = {"correlation": rank_correlation(place, speedup), "swing": swing(place, speedup)}
             tornado.append(row | {"range": name} | strength)
-    draws = int(rows[draw].max()) + 1
+    draws = int(rows.loc[rows[draw] >= 0, draw].nunique())
     return Spread(draws, pd.DataFrame(intervals), _beats(rows, point, draw), pd.DataFrame(tornado))
 
 

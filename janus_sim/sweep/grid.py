@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.results.pack import Head, plain
 from janus_sim.scenario import Scenario
 from janus_sim.sweep.origin import model_version
 from janus_sim.sweep.work import Task
+
+if TYPE_CHECKING:
+    from janus_sim.results.result import Result
 
 
 @dataclass
@@ -32,9 +35,8 @@ class Grid:
             head: Head | None = self.store.head(key)
             if head is None:
                 continue
-            if head.version != version:
-                self.outdated += 1
-            elif head.detail or not detailed:
+            self.outdated += head.version != version
+            if usable(head, version, detailed):
                 self.heads[key] = head.figures
 
     def wanted(self) -> dict[str, bool]:
@@ -61,6 +63,11 @@ class Grid:
             yield entry | ({"error": failures[key][0]} if key in failures else {})
 
 
+def usable(head: Head, version: str, detailed: bool) -> bool:
+    """Say whether a stored run is of this version of the model, and as detailed as it is wanted."""
+    return head.version == version and (head.detail is not None or not detailed)
+
+
 class Memory:
     """A store that forgets: for a sweep without a folder."""
 
@@ -70,6 +77,16 @@ class Memory:
 
     def put(self, key: str, data: bytes) -> None:
         """Keep nothing."""
+
+    def result(self, key: str, scenario: Mapping[str, Any]) -> Result:
+        """Have nothing.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        raise InputError(Mistake(str(scenario.get("name", key)), "was not kept"))
 
 
 def shard(scenarios: Sequence[Scenario], part: tuple[int, int] | None) -> list[tuple[int, Scenario]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DETAILS = 256  #: runs whose record is kept, unless told otherwise
 Progress = Callable[[int, Scenario], None]
+Also = Callable[[Path, "pd.DataFrame"], None]
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Swept:
 def run(
     experiment: Experiment, settings: Settings, out: str | Path | None = None,
     progress: Progress | None = None, scenarios: Sequence[Scenario] | None = None,
+    also: Also | None = None,
 ) -> Swept:  # fmt: skip
     """Run a grid.
 
@@ -106,7 +108,9 @@ def run(
     progress : callable, optional
         Told how many scenarios have a result, and the last of them.
     scenarios : sequence of Scenario, optional
-        Those of the experiment, where they have been checked already.
+        Those of the experiment, where they have been checked already, or others made of it.
+    also : callable, optional
+        Told the folder in the making and the table: writes more files into it.
     """
     folder = None if out is None else Folder(out)
     scenarios = check_experiment(experiment).scenarios if scenarios is None else scenarios
@@ -126,7 +130,7 @@ def run(
         table = _table(grid, failures, experiment.baseline)
         means = _means(table, experiment)
         if folder is not None:
-            _finish(folder, experiment, grid, failures, table, means, settings)
+            _finish(folder, experiment, grid, failures, table, means, settings, also)
     except BaseException:
         if folder is not None:
             folder.leave()
@@ -180,7 +184,7 @@ def _means(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame | None:
 
 def _finish(
     folder: Folder, experiment: Experiment, grid: Grid, failures: Mapping[str, tuple[str, int]],
-    table: pd.DataFrame, means: pd.DataFrame | None, settings: Settings,
+    table: pd.DataFrame, means: pd.DataFrame | None, settings: Settings, also: Also | None,
 ) -> None:  # fmt: skip
     """Write the tables, the figures and what they come from."""
     from janus_sim.results import export, store
@@ -202,6 +206,8 @@ def _finish(
             store.write_csv(means, new / "seeds.csv")
         for name, text in texts.items():
             write_whole(new / "inputs" / name, text.encode())
+        if also is not None:
+            also(new, table)
         (new / MARK).write_text(origin, encoding="utf-8", newline="\n")
 
     folder.finish(fill, grid.keys)

@@ -42,7 +42,7 @@ def processes(jobs: int) -> Workers:
 def _pool(tasks: Sequence[Task], waiting: list[int], jobs: int) -> Generator[Done, None, list[int]]:
     """Run the last of the waiting first; when a process dies, return what was in the pool then."""
     running: dict[Future[tuple[bytes, str, int]], int] = {}
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_prepare)
+    pool = pool_of(jobs)
     try:
         while waiting or running:
             while waiting and len(running) < AHEAD * jobs:
@@ -54,11 +54,16 @@ def _pool(tasks: Sequence[Task], waiting: list[int], jobs: int) -> Generator[Don
     except BrokenExecutor:
         return sorted(running.values())
     finally:
-        _stop(pool)
+        stop(pool)
     return []
 
 
-def _stop(pool: ProcessPoolExecutor) -> None:
+def pool_of(jobs: int) -> ProcessPoolExecutor:
+    """Return so many fresh processes, which end with this one."""
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_prepare)
+
+
+def stop(pool: ProcessPoolExecutor) -> None:
     """End the processes at once, whatever they do."""
     children = list((getattr(pool, "_processes", None) or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
