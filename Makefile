@@ -8,7 +8,7 @@ COMPILED := $(VENV)/.compiled
 KERNELS := $(wildcard janus_sim/network/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types floors schemas headline uncertainty bench install clean
+.PHONY: help demo test check lint types floors schemas headline uncertainty uncertainty-figure bench install clean
 
 help:
 	@echo "make demo      install, then run the quickstart: Janus against expert-centric on 32 GPUs"
@@ -66,6 +66,9 @@ headline: $(COMPILED)
 
 uncertainty: $(COMPILED)
 	$(BIN)/janus-sim uncertainty janus_uncertainty --jobs 2
+
+uncertainty-figure: $(INSTALLED)
+	$(BIN)/python docs/images/uncertainty.py
 
 bench: $(COMPILED)
 	$(BIN)/python -m pytest benchmarks/bench_*.py -s --benchmark-columns=min,mean,max

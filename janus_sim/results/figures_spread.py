@@ -34,7 +34,7 @@ def intervals(found: Spread, width: Width | None = None) -> Figure:
         for place, (row, strong) in enumerate(zip(rows.to_dict("records"), best, strict=True)):
             colour = VERMILLION if strong else BLUE
             axes.barh(place, row["p95"] - row["p5"], left=row["p5"], height=0.22, color=colour)
-            axes.plot(row["median"], place, "o", color=colour, markersize=6)
+            axes.plot(row["median"], place, "|", color=TEXT, markersize=13, markeredgewidth=2)
             axes.plot(row["nominal"], place, "D", color="white", markeredgecolor=TEXT, markersize=5)
             words = f"{row['p5']:.2f} to {row['p95']:.2f}"
             axes.text(1.01, place, words, va="center", fontsize=8, transform=axes.get_yaxis_transform())
@@ -44,7 +44,7 @@ def intervals(found: Spread, width: Width | None = None) -> Figure:
         axes.tick_params(axis="y", length=0)
         axes.xaxis.grid(visible=True)
         axes.set_xlabel(
-            f"speedup: 5 to 95 % of {found.draws} draws; dot: median, diamond: the constants as written"
+            f"speedup: 5 to 95 % of {found.draws} draws; line: median, diamond: the constants as written"
         )
         title(figure, finding(found), 76, paper=bool(width))
         return figure
