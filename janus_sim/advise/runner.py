@@ -13,6 +13,10 @@ TOKENS, EXPERTS = "expert_centric", "data_centric"
 #: Policies whose step time is told beside the advice: name and knobs, as in an experiment. The one place.
 OTHERS: dict[str, dict[str, Any]] = {
     "pipelined": {"type": "pipelined", "chunks": 2, "inner": {TOKENS: {}}},
+    "node_limited": {"type": "node_limited", "fp8": False},  # fp8 is not accuracy-neutral
+    "fsdp": {"type": "fsdp"},
+    "replicate": {"type": "replicate"},
+    "least_loaded": {"type": "least_loaded"},
 }
 
 Seconds = Callable[[], float]

@@ -8,6 +8,12 @@ from janus_sim import Scenario
 from janus_sim.advise.crossover import Axis, axes_of, crossover, with_links
 from janus_sim.advise.interval import DRAWS, draws_of
 from janus_sim.advise.origins import constants_of
+from janus_sim.advise.runner import OTHERS
+from janus_sim.scenario import policy_from
+
+
+def test_the_policies_told_beside_an_advice_are_policies() -> None:
+    assert [type(policy_from(knobs)).__name__ for knobs in OTHERS.values()]
 
 
 def axis(low: float, nominal: float, high: float, whole: bool = False) -> Axis:

@@ -44,6 +44,8 @@ def test_the_answer_has_layers_bounds_memory_flips_and_origins(janus_sim: Run, s
         "what bounds the advised step",
         "memory of the fullest GPU",
         "fits",
+        "other policies, for comparison",
+        "  least_loaded: ",
         "where the answer flips",
         "micro_batch_size: ",
         "NIC bandwidth: ",
@@ -59,10 +61,18 @@ def test_the_answer_has_layers_bounds_memory_flips_and_origins(janus_sim: Run, s
 def test_the_same_answer_from_one_and_two_processes(janus_sim: Run, small: Path) -> None:
     told = []
     for jobs in (1, 2):
-        done = janus_sim("advise", "-t", "two_gpus", "-w", small, "-j", jobs, "--format", "json")
+        done = janus_sim(
+            "advise", "-t", "two_gpus", "-w", small, "-j", jobs, "--out", f"jobs{jobs}", "--format", "json"
+        )
         assert done.returncode == 0, done.stderr
         told.append(json.loads(done.stdout))
     assert told[0] == told[1]
+    kept = [json.loads((small.parent / f"jobs{jobs}" / "advice.json").read_text()) for jobs in (1, 2)]
+    assert kept == told
+    runs = {path: path.stat().st_mtime_ns for path in (small.parent / "jobs1" / "runs").iterdir()}
+    again = janus_sim("advise", "-t", "two_gpus", "-w", small, "--out", "jobs1", "--format", "json")
+    assert json.loads(again.stdout) == told[0]
+    assert {path: path.stat().st_mtime_ns for path in runs} == runs  # nothing was computed again
     advice = told[0]
     assert advice["verdict"] in {"expert_centric", "data_centric", "mixed", "too close to call"}
     assert (advice["verdict"] == "too close to call") == (advice["low"] <= 1 <= advice["high"])
