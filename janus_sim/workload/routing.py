@@ -10,6 +10,7 @@ from pathlib import Path
 from janus_sim.errors import InputError, Mistake
 from janus_sim.traces import Chosen, Recorded, read_traces
 from janus_sim.workload.fitted import Fitted
+from janus_sim.workload.imbalance import ImbalanceRouting
 from janus_sim.workload.layout import Layout
 from janus_sim.workload.machines import machines_of_group
 from janus_sim.workload.spec import RoutingSpec, WorkloadSpec
@@ -88,14 +89,31 @@ def fitted(trace: Recorded, spec: WorkloadSpec, world: int) -> Recorded:
     return Fitted(trace, world, spec.tokens, spec.model.top_k, steps, spec.micro_batches)
 
 
-def _checked_synthetic(
-    spec: WorkloadSpec, layout: Layout, seed: int, at: str, width: int | None
-) -> SyntheticRouting:
+def _checked_synthetic(spec: WorkloadSpec, layout: Layout, seed: int, at: str, width: int | None) -> Routing:
+    if spec.routing.kind.startswith("W"):
+        return _imbalance(spec, layout, seed, at)
     top = min(spec.experts(layout.world), default=1) / spec.model.top_k
     if spec.routing.kind == "dirichlet" and spec.routing.max_over_mean > top:
         found = f"{spec.routing.max_over_mean:g} cannot be: a token picks {spec.model.top_k} distinct experts"
         raise InputError(Mistake(f"{at}.max_over_mean", f"{found}; write at most {top:g}"))
     return synthetic(spec, spec.routing, layout, seed, width)
+
+
+def _imbalance(spec: WorkloadSpec, layout: Layout, seed: int, at: str) -> ImbalanceRouting:
+    routing = spec.routing
+    try:
+        return ImbalanceRouting(
+            name=routing.kind,
+            ranks=layout.world,
+            experts=spec.experts(layout.world),
+            tokens=spec.tokens,
+            top_k=spec.model.top_k,
+            hot=routing.hot,
+            padding=routing.padding,
+            seed=seed if routing.seed is None else routing.seed,
+        )
+    except ValueError as error:
+        raise InputError(Mistake(at, f'"{routing.kind}": {error}')) from None
 
 
 def synthetic(

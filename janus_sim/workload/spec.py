@@ -9,8 +9,6 @@ from typing import Any, Literal, Self
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files import (
     Bytes,
-    NonNegative,
-    NonNegativeFloat,
     Positive,
     PositiveFloat,
     Spec,
@@ -20,16 +18,9 @@ from janus_sim.files import (
 from janus_sim.workload.kernel import ELEMENT_BYTES
 from janus_sim.workload.machines import spread_mistakes
 from janus_sim.workload.model_spec import FfnSpec, LatentSpec, ModelSpec
+from janus_sim.workload.routing_spec import RoutingSpec
 
 __all__ = ["FfnSpec", "LatentSpec", "ModelSpec", "ParallelSpec", "RoutingSpec", "WorkloadSpec"]
-
-_KNOBS = {
-    "exponent": "zipf",
-    "max_over_mean": "dirichlet",
-    "trace": "trace",
-    "iterations": "trace",
-    "fit": "trace",
-}
 
 
 class ParallelSpec(Spec):
@@ -45,78 +36,6 @@ class ParallelSpec(Spec):
     tp: Positive = 1
     pp: Positive = 1
     cp: Positive = 1
-
-
-class RoutingSpec(Spec):
-    """Which experts the tokens choose.
-
-    Attributes
-    ----------
-    kind : str
-        ``balanced``: equal integer counts, remainders rotated. ``uniform``: multinomial draws. ``zipf``: the
-        r-th most popular expert has popularity r ** -exponent. ``dirichlet``: random popularities whose
-        largest is ``max_over_mean`` times their mean. ``trace``: recorded counts.
-    machines : int, optional
-        Each token's experts lie on so many machines, ``top_k / machines`` on each; None: wherever.
-    drift : float
-        From 0 (popularities stay from step to step) to 1 (drawn anew at each step).
-    correlation : float
-        From 0 (each layer has its own popularities) to 1 (all layers share them).
-    seed : int, optional
-        None: the seed of the experiment.
-    trace : str or tuple of str, optional
-        Files of counts (docs/traces.md), .parquet, .npz or .csv; several are laid end to end.
-    iterations : int or tuple of int, optional
-        So many, spread evenly over the trace, or those of these numbers; None: as many as there are steps,
-        from the first.
-    fit : str, optional
-        ``resample``: a trace of other ranks, tokens, steps or micro-batches is fitted to the workload's, by
-        `Fitted`. None: it must have them.
-    """
-
-    kind: Literal["balanced", "uniform", "zipf", "dirichlet", "trace"] = "balanced"
-    exponent: NonNegativeFloat = 1.0
-    max_over_mean: PositiveFloat = 1.0
-    machines: Positive | None = None
-    drift: NonNegativeFloat = 0.0
-    correlation: NonNegativeFloat = 0.0
-    seed: NonNegative | None = None
-    trace: str | tuple[str, ...] | None = None
-    iterations: Positive | tuple[NonNegative, ...] | None = None
-    fit: Literal["resample"] | None = None
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The files of the trace, as written."""
-        return self.trace if isinstance(self.trace, tuple) else (self.trace,) if self.trace else ()
-
-    def mistakes(self, where: str) -> Iterator[Mistake]:
-        """Tell what contradicts itself in the routing alone."""
-        for knob, kind in _KNOBS.items():
-            if knob in self.model_fields_set and self.kind != kind and getattr(self, knob) is not None:
-                yield Mistake(f"{where}.{knob}", f'belongs to kind "{kind}", not to "{self.kind}"')
-        if self.kind in ("balanced", "uniform", "trace"):
-            for knob in ("drift", "correlation"):
-                if getattr(self, knob):
-                    yield Mistake(
-                        f"{where}.{knob}", f'does nothing with kind "{self.kind}"; write zipf or dirichlet'
-                    )
-        for knob in ("drift", "correlation"):
-            if getattr(self, knob) > 1:
-                yield Mistake(
-                    f"{where}.{knob}", f"{getattr(self, knob):g} is above 1; write a number from 0 to 1"
-                )
-        if self.kind == "trace" and self.machines is not None:
-            yield Mistake(
-                f"{where}.machines", "does nothing with a trace, whose gate has chosen; leave it out"
-            )
-        if self.kind == "trace" and not self.files:
-            yield Mistake(f"{where}.trace", "is missing; write the path of a trace")
-        if self.max_over_mean < 1:
-            yield Mistake(
-                f"{where}.max_over_mean",
-                f"{self.max_over_mean:g} is below 1; the largest is never below the mean",
-            )
 
 
 class WorkloadSpec(Spec):
