@@ -161,6 +161,15 @@ def read_ranges(experiment: Experiment) -> Ranges:
         Mistake(experiment.where(f"uncertainty.{path}"), "is drawn twice")
         for path in dict.fromkeys(path for path in paths if paths.count(path) > 1)
     ]
+    names = [drawn.name for drawn in ranges]
+    mistakes += [
+        Mistake(
+            experiment.where(f"uncertainty.{drawn.path}"),
+            f'is called "{drawn.name}" as another range is; give it a name: {{uniform: [...], name: NAME}}',
+        )
+        for place, drawn in enumerate(ranges)
+        if drawn.name in names[:place]
+    ]
     if mistakes:
         raise InputError(mistakes)
     return Ranges(tuple(ranges), draws, best_of)

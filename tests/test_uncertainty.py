@@ -86,3 +86,20 @@ def test_a_value_is_drawn_once() -> None:
     )
     with pytest.raises(InputError, match="is drawn twice"):
         read_ranges(experiment)
+
+
+def test_ranges_are_told_apart_by_their_names() -> None:
+    nics, uplink = "topology.machine.nics.efficiency", "topology.machine.pcie.uplink.efficiency"
+
+    def block(written: object) -> Experiment:
+        return Experiment(
+            topology="two_gpus",
+            workload="moe_bert",
+            policies={"janus": {}},
+            uncertainty={nics: (0.7, 0.9), uplink: written},
+        )
+
+    with pytest.raises(InputError, match='is called "efficiency" as another range is'):
+        read_ranges(block((0.6, 0.9)))
+    named = read_ranges(block({"uniform": (0.6, 0.9), "name": "uplink"}))
+    assert [drawn.name for drawn in named.ranges] == ["efficiency", "uplink"]

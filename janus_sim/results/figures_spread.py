@@ -18,9 +18,9 @@ from janus_sim.results.figures_style import (
     style,
     title,
 )
-from janus_sim.results.spread import Spread, headline, labels
+from janus_sim.results.spread import MOST_PANELS, Spread, finding, headline, labels
 
-MOST_ROWS, MOST_PANELS = 40, 3
+MOST_ROWS = 40
 
 
 def intervals(found: Spread, width: Width | None = None) -> Figure:
@@ -48,19 +48,6 @@ def intervals(found: Spread, width: Width | None = None) -> Figure:
         )
         title(figure, finding(found), 76, paper=bool(width))
         return figure
-
-
-def finding(found: Spread) -> str:
-    """Return the intervals of the headline rows in one line."""
-    rows = headline(found)
-    if len(rows) > MOST_PANELS:
-        sure = int((rows["p5"] > 1).sum())
-        return f"In {sure} of {len(rows)} rows the speedup is above 1 in 95 % of the draws"
-    words = [
-        f"{name}: {low:.2f} to {high:.2f}"
-        for name, low, high in zip(labels(rows), rows["p5"], rows["p95"], strict=True)
-    ]
-    return "Speedup, " + "; ".join(words)
 
 
 def tornado(found: Spread, width: Width | None = None) -> Figure:

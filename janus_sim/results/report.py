@@ -6,24 +6,28 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from janus_sim.errors import InputError
 from janus_sim.files import write_whole
-from janus_sim.results import explain, figures, report_charts, report_table, report_time, wording
-from janus_sim.results.report_charts import Chart
+from janus_sim.results import (
+    report_charts,
+    report_shown,
+    report_spread,
+    report_table,
+    report_time,
+    wording,
+)
+from janus_sim.results.report_charts import Chart, Charts
 from janus_sim.results.result import Result
 from janus_sim.results.store import Results, open_results
 
 MOST_TEXT = 200_000  #: characters of a file that is shown
-MOST_WAYS = 3  #: waterfalls
 
 
 def write(folder: Path | str, target: Path | str | None = None, names: Sequence[str] = ()) -> Path:
@@ -32,7 +36,7 @@ def write(folder: Path | str, target: Path | str | None = None, names: Sequence[
     Parameters
     ----------
     folder
-        What `janus-sim run` wrote.
+        What `janus-sim run` or `janus-sim uncertainty` wrote.
     target
         By default `report.html` in the folder.
     names
@@ -45,48 +49,23 @@ def write(folder: Path | str, target: Path | str | None = None, names: Sequence[
         If there are no results, or none of a name.
     """
     folder = Path(folder)
-    results = open_results(folder)
-    shown = chosen(results, names, str(folder))
     path = Path(target) if target is not None else folder / "report.html"
-    write_whole(path, page(results.table(), shown, texts(folder), folder.resolve().name).encode())
+    title = folder.resolve().name
+    if report_spread.is_there(folder):
+        told = report_spread.tell(folder, names)
+        text = render(told.finding, told.table, told.charts, texts(folder), title)
+    else:
+        results = open_results(folder)
+        shown = report_shown.chosen(results, names, str(folder))
+        text = page(_rows(folder, results), shown, texts(folder), title)
+    write_whole(path, text.encode())
     return path
 
 
-def chosen(results: Results, names: Sequence[str], where: str) -> dict[str, Result]:
-    """Return the results to show one by one, by name; those of which only a row was kept are left out."""
-    if names:
-        named = [explain.choose(results, name, where) for name in names]
-        return {explain.called(result): result for result in named}
-    first: dict[str, Result] = {}
-    points = [_point(scenario) for scenario in results.scenarios]
-    for place, (point, scenario) in enumerate(zip(points, results.scenarios, strict=True)):
-        name = str(scenario.get("policy", ""))
-        if point == points[0] and name not in first and len(first) < figures.MOST_POLICIES:
-            try:
-                first[name] = results[place]
-            except InputError:
-                continue
-    return first
-
-
-def _point(scenario: Any) -> str:  # noqa: ANN401
-    names = ("topology", "workload", "precision", "micro_batch_size", "schedule", "seed")
-    axes = {k: v for k, v in scenario.get("point", {}).items() if not k.startswith("policies.")}
-    return json.dumps([*(scenario.get(name) for name in names), axes], sort_keys=True, default=str)
-
-
-def _at(shown: dict[str, Result]) -> str:
-    """Say which point of the grid is shown, if it is one."""
-    told = [one.scenario for one in shown.values()]
-    if not told or len({_point(scenario) for scenario in told}) > 1:
-        return ""
-    words = [str(told[0][name]) for name in ("workload", "topology", "precision") if told[0].get(name)]
-    if told[0].get("micro_batch_size"):
-        words.append(f"micro-batches of {told[0]['micro_batch_size']}")
-    for path, value in told[0].get("point", {}).items():
-        column = path.rpartition(".")[2] in {"workload", "topology", "precision", "micro_batch_size"}
-        words += [] if column or path.startswith("policies.") else [f"{path} {value}"]
-    return f" Shown: {', '.join(words)}."
+def _rows(folder: Path, results: Results) -> pd.DataFrame:
+    """Return the rows to show: with seeds their means."""
+    means = folder / "seeds.csv"
+    return pd.read_csv(means) if means.is_file() else results.table()
 
 
 def texts(folder: Path) -> dict[str, str]:
@@ -113,7 +92,16 @@ def texts(folder: Path) -> dict[str, str]:
 def page(table: pd.DataFrame, shown: dict[str, Result], sources: dict[str, str], title: str) -> str:
     """Return the page: the table, its charts, those of the results shown, and what was run."""
     table = table if "speedup" in table else table.assign(speedup=float("nan"))
-    charts = _charts(table, shown)
+    done = report_charts.finished(table)
+    finding = wording.finding(done) if len(table) else "No results"
+    rows = report_table.write(table)
+    if "seeds" in table:
+        rows += "<p>Means over the seeds; each run is a row of summary.csv.</p>"
+    return render(finding, rows, _of_table(table, done) | _of_results(shown), sources, title)
+
+
+def render(finding: str, table: str, charts: Charts, sources: Mapping[str, str], title: str) -> str:
+    """Put the pieces of a page together: HTML, data, and the scripts that may run, known by their hashes."""
     data = json.dumps(
         {name: chart for name, (chart, _) in charts.items()}, separators=(",", ":"), allow_nan=False
     )
@@ -122,10 +110,10 @@ def page(table: pd.DataFrame, shown: dict[str, Result], sources: dict[str, str],
         library = library.replace("</script", "<\\/script")
     return Template(_text("page.html")).substitute(
         title=html.escape(title),
-        finding=html.escape(_finding(table)),
+        finding=html.escape(finding),
         policy=" ".join(_hash(code) for code in (library, script)),
         style=_text("page.css"),
-        table=report_table.write(table),
+        table=table,
         sections="\n".join(_section(name, words) for name, (_, words) in charts.items()),
         sources="\n".join(_source(name, text) for name, text in sources.items()),
         data=data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"),
@@ -134,56 +122,40 @@ def page(table: pd.DataFrame, shown: dict[str, Result], sources: dict[str, str],
     )
 
 
-def _finding(table: pd.DataFrame) -> str:
-    return wording.finding(report_charts.finished(table)) if len(table) else "No results"
-
-
-def _charts(table: pd.DataFrame, shown: dict[str, Result]) -> dict[str, tuple[Chart, str]]:
-    """Return each chart by the id of its place, and the words beside it: a heading, and a line of text."""
-    done, at = report_charts.finished(table), _at(shown)
-    few = (
-        ""
-        if len(done) <= report_charts.MOST_BARS
-        else f" The first {report_charts.MOST_BARS} of {len(done)} rows."
-    )
+def _of_table(table: pd.DataFrame, done: pd.DataFrame) -> Charts:
+    """Return the charts of all rows by the id of their place, with a heading and a line of text."""
+    most = report_charts.MOST_BARS
+    many = len(done) > most
+    few = f" The first {most} of {len(done)} rows." if many else ""
+    dots = f"A dot for each of {len(done)} rows; point at one to see which." if many else ""
+    speedup = report_charts.dots(table) if many else report_charts.speedups(table)
     ranks, path = report_charts.where(table)
-    found: list[tuple[str, Chart | None, str]] = [
-        ("speedup", report_charts.speedups(table), f"Speedup\n{few}"),
-        (
-            "where",
-            ranks,
-            "Where the time went\nCommunication is exposed where a GPU computes nothing beside it." + few,
-        ),
-        (
-            "path",
-            path,
-            f"The critical path\nThe chain of causes that the step hung on; it adds up to the step.{few}",
-        ),
-    ]
-    for place, (words, way) in enumerate(_ways(shown)):
-        heading = "Why\n" if place == 0 else "\n"
-        found.append((f"waterfall{place}", report_charts.waterfall(way), heading + words + at))
-    found.append(
-        (
-            "links",
-            report_time.heat(shown),
-            "Links\nThe share of each link's capacity in use; white is idle." + at,
-        )
-    )
+    exposed = "Communication is exposed where a GPU computes nothing beside it."
+    chain = "The chain of causes that the step hung on; it adds up to the step."
+    return _there([
+        ("speedup", speedup, f"Speedup\n{dots}"),
+        ("where", ranks, f"Where the time went\n{exposed}{few}"),
+        ("path", path, f"The critical path\n{chain}{few}"),
+    ])  # fmt: skip
+
+
+def _of_results(shown: dict[str, Result]) -> Charts:
+    """Return the charts of results, one by one: the ways between them, links and timelines."""
+    at = report_shown.told(shown)
+    found: list[tuple[str, Chart | None, str]] = []
+    for place, (words, way) in enumerate(report_shown.ways(shown)):
+        heading, where = ("Why\n", at) if place == 0 else ("\n", "")
+        found.append((f"waterfall{place}", report_charts.waterfall(way), heading + words + where))
+    links = "Links\nThe share of each link's capacity in use; white is idle, grey after the end."
+    found.append(("links", report_time.heat(shown), links + at))
     words = ("Timeline\nMachine 0: a GPU computes in the upper half of its row, communicates in the lower. "
              "Drag to zoom all panels, double-click to see the whole step." + at)  # fmt: skip
     found.append(("timeline", report_time.timeline(shown), words))
+    return _there(found)
+
+
+def _there(found: Sequence[tuple[str, Chart | None, str]]) -> Charts:
     return {name: (chart, words) for name, chart, words in found if chart is not None}
-
-
-def _ways(shown: dict[str, Result]) -> list[tuple[str, explain.Waterfall]]:
-    """Return the ways from the baseline (or the first shown) to the others, and why, the fastest first."""
-    base = next((name for name, one in shown.items() if one.scenario.get("baseline")), next(iter(shown), ""))
-    others = sorted(
-        (name for name in shown if name != base), key=lambda name: explain.step_seconds(shown[name])
-    )
-    ways = [explain.explain(shown[base], shown[name], (base, name)) for name in others[:MOST_WAYS]]
-    return [(explain.why(way), way) for way in ways]
 
 
 def _section(name: str, words: str) -> str:

@@ -26,6 +26,8 @@ from janus_sim.results.figures_style import (
 )
 
 Chart = dict[str, Any]
+#: By the id of its place: a chart, and a heading and a line of text in two lines.
+Charts = dict[str, tuple[Chart, str]]
 
 MOST_BARS = 60  #: rows of the table that are drawn
 ROW = 22  #: pixels of a bar and its gap
@@ -58,6 +60,12 @@ LAYOUT: Chart = {
     "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
 }
 
+SPEEDUP = GRID | {"title": {"text": "speedup over the baseline at the same point", "standoff": 6},
+                  "rangemode": "tozero"}  # fmt: skip
+#: The line of the baseline.
+ONE = {"type": "line", "xref": "x", "yref": "paper", "x0": 1, "x1": 1, "y0": 0, "y1": 1,
+       "line": {"color": "#777777", "width": 1, "dash": "dash"}}  # fmt: skip
+
 
 def escaped(value: object) -> str:
     """Return words as plotly.js shows them, with no markup of their own."""
@@ -83,7 +91,8 @@ def _axis(labels: Sequence[tuple[str, str]]) -> tuple[list[Any], Chart]:
     return places if several else places[1], {**GRID, **kind, "autorange": "reversed", "showgrid": False}
 
 
-def _height(rows: int) -> int:
+def height(rows: int) -> int:
+    """Return the height in pixels of a chart of so many bars."""
     return 110 + ROW * max(rows, 2)
 
 
@@ -108,28 +117,46 @@ def speedups(summary: pd.DataFrame) -> Chart | None:
         "customdata": [f"{one * 1e3:.2f} ms" for one in shown["step_time_s"]],
         "hovertemplate": "%{x:.3f}x, a step takes %{customdata}<extra></extra>",
     }
-    line = {
-        "type": "line",
-        "xref": "x",
-        "yref": "paper",
-        "x0": 1,
-        "x1": 1,
-        "y0": 0,
-        "y1": 1,
-        "line": {"color": "#777777", "width": 1, "dash": "dash"},
-    }
+    if "speedup_low" in shown:
+        trace["error_x"] = {
+            "type": "data", "symmetric": False, "color": "#222222", "thickness": 1, "width": 3,
+            "array": (shown["speedup_high"] - shown["speedup"]).fillna(0.0).tolist(),
+            "arrayminus": (shown["speedup"] - shown["speedup_low"]).fillna(0.0).tolist(),
+        }  # fmt: skip
     layout = LAYOUT | {
-        "height": _height(len(shown)),
+        "height": height(len(shown)),
         "yaxis": axis,
-        "shapes": [line],
+        "shapes": [ONE],
         "showlegend": False,
-        "xaxis": GRID
-        | {
-            "title": {"text": "speedup over the baseline at the same point", "standoff": 6},
-            "rangemode": "tozero",
-        },
+        "xaxis": SPEEDUP,
     }
     return {"data": [trace], "layout": layout}
+
+
+def dots(summary: pd.DataFrame) -> Chart | None:
+    """Draw a dot a row that has a speedup, a line a policy, for tables too long for bars."""
+    shown = summary[summary["speedup"].notna()].reset_index(drop=True)
+    if shown.empty:
+        return None
+    points, colour = wording.headings(shown), colours(shown["policy"].tolist())
+    traces = []
+    for place, (policy, rows) in enumerate(shown.groupby("policy", sort=False)):
+        apart = [place + 0.3 * ((7 * number) % 11 - 5) / 5 for number in range(len(rows))]
+        traces.append({
+            "type": "scatter", "mode": "markers", "y": apart, "x": rows["speedup"].tolist(),
+            "marker": {"color": colour[str(policy)], "size": 6, "opacity": 0.6},
+            "text": [escaped(points[row]) for row in rows.index],
+            "customdata": [f"{one * 1e3:.2f} ms" for one in rows["step_time_s"]],
+            "hovertemplate": "%{text}<br>%{x:.3f}x, a step takes %{customdata}<extra></extra>",
+        })  # fmt: skip
+    names = list(colour)
+    axis = GRID | {
+        "range": [len(names) - 0.5, -0.5], "tickvals": list(range(len(names))), "showgrid": False,
+        "ticktext": [escaped(name) for name in names], "zeroline": False,
+    }  # fmt: skip
+    layout = LAYOUT | {"height": 100 + 60 * len(names), "yaxis": axis, "shapes": [ONE], "showlegend": False,
+                       "xaxis": SPEEDUP}  # fmt: skip
+    return {"data": traces, "layout": layout}
 
 
 def colours(policies: Sequence[str]) -> dict[str, str]:
@@ -156,7 +183,7 @@ def parts(summary: pd.DataFrame, long: pd.DataFrame, colour: Mapping[str, str], 
             })  # fmt: skip
     layout = LAYOUT | {
         "barmode": "stack",
-        "height": _height(len(shown)),
+        "height": height(len(shown)),
         "yaxis": axis,
         "xaxis": GRID | {"title": {"text": words, "standoff": 6}, "rangemode": "tozero"},
         "legend": LAYOUT["legend"] | {"traceorder": "normal"},
@@ -204,5 +231,5 @@ def waterfall(way: Waterfall) -> Chart:
     }
     across = GRID | {"title": {"text": "ms on the critical path", "standoff": 6}, "rangemode": "tozero"}
     margin = LAYOUT["margin"] | {"r": 60}
-    layout = LAYOUT | {"height": _height(len(names)), "yaxis": axis, "xaxis": across, "margin": margin}
+    layout = LAYOUT | {"height": height(len(names)), "yaxis": axis, "xaxis": across, "margin": margin}
     return {"data": [trace], "layout": layout | {"showlegend": False}}

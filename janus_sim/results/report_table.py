@@ -28,15 +28,36 @@ def write(table: pd.DataFrame) -> str:
     words = tables.text(shown)
     if "error" in shown and shown["error"].notna().any():
         words["error"] = ["" if pd.isna(error) else str(error) for error in shown["error"]]
-    heads = "".join(
-        f'<th scope="col"><button type="button">{html.escape(str(name))}</button></th>' for name in words
-    )
-    columns = [_column(shown, str(name), words[name].tolist()) for name in words]
-    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns, strict=True))
-    text = f'<table id="summary"><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>'
+    text = _html(words, shown)
     if len(table) > len(shown):
         text += f"<p>The first {len(shown)} of {len(table)} rows; all are in summary.csv.</p>"
     return text
+
+
+def plain(table: pd.DataFrame) -> str:
+    """Return any table as HTML: numbers with four digits, under the names of its columns.
+
+    Examples
+    --------
+    >>> print(plain(pd.DataFrame({"policy": ["a"], "p5": [1.23456]})))
+    <table id="summary"><thead><tr><th scope="col"><button type="button">policy</button></th>...
+    <tr><td>a</td><td class="n" data-v="1.23456">1.235</td></tr>
+    </tbody></table>
+    """
+    words = pd.DataFrame({
+        name: [f"{value:.4g}" if _is_number(value) else str(value) for value in table[name].tolist()]
+        for name in table.columns
+    })  # fmt: skip
+    return _html(words.rename(columns=lambda name: str(name).replace("_", " ")), table.head(MOST_ROWS))
+
+
+def _html(words: pd.DataFrame, shown: pd.DataFrame) -> str:
+    heads = "".join(
+        f'<th scope="col"><button type="button">{html.escape(str(name))}</button></th>' for name in words
+    )
+    columns = [_column(shown, str(name), words[name].tolist()[: len(shown)]) for name in words]
+    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns, strict=True))
+    return f'<table id="summary"><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>'
 
 
 def _column(shown: pd.DataFrame, heading: str, words: list[str]) -> list[str]:

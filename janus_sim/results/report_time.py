@@ -9,7 +9,7 @@ import numpy as np
 
 from janus_sim.record import Record
 from janus_sim.results.figures_links import COLUMNS, IDLE, groups_of, row, way
-from janus_sim.results.figures_style import DEED_COLOURS
+from janus_sim.results.figures_style import DEED_COLOURS, OVER
 from janus_sim.results.figures_timeline import COMPUTE_DEEDS, MOST_GPUS, deeds
 from janus_sim.results.metrics import Floats, Ints, Mask
 from janus_sim.results.report_charts import GRID, LAYOUT, Chart, escaped
@@ -59,9 +59,22 @@ def heat(results: Mapping[str, Result]) -> Chart | None:
             "ticktext": [escaped(words.replace("\n", ", ")) for words, _ in groups],
             "range": [len(links) - 0.5, -0.5],
         }
+        lines.append(_over(place, result, results))
         lines += [_line(place, edge - 0.5) for edge in edges[1:-1].tolist()]
         panels.append((_heading(name, result), axis, max(HEAT_ROW * len(links), 60)))
     return {"data": traces, "layout": stacked(panels, results) | {"shapes": lines}} if panels else None
+
+
+def _over(place: int, result: Result, results: Mapping[str, Result]) -> Chart:
+    """Grey what comes after the step, up to the end of the longest."""
+    names = _axes(place)
+    return {"type": "rect", "xref": names["xaxis"], "yref": f"{names['yaxis']} domain", "y0": 0, "y1": 1,
+            "x0": result.record.steps[0].seconds * 1e3, "x1": _longest(results), "fillcolor": OVER,
+            "line": {"width": 0}, "layer": "below"}  # fmt: skip
+
+
+def _longest(results: Mapping[str, Result]) -> float:
+    return max((one.record.steps[0].seconds for one in results.values()), default=0.0) * 1e3
 
 
 def _line(place: int, height: float) -> Chart:
@@ -80,27 +93,21 @@ def timeline(results: Mapping[str, Result], machine: int = 0) -> Chart | None:
     traces: list[Chart] = []
     panels: list[tuple[str, Chart, int]] = []
     seen: set[str] = set()
+    after: list[Chart] = []
     for name, result in results.items():
         bars, ranks = spans(result.record, machine)
         if not any(len(one["x"]) for one in bars.values()):
             continue
         place = len(panels) + 1
+        after.append(_over(place, result, results))
         for deed, one in bars.items():
             if one["x"]:
-                traces.append(
-                    {
-                        "type": "bar",
-                        "orientation": "h",
-                        "name": deed,
-                        "legendgroup": deed,
-                        **one,
-                        **_axes(place),
-                        "showlegend": deed not in seen,
-                        "marker": {"color": DEED_COLOURS[deed], "line": {"width": 0}},
-                        "hovertemplate": "%{text}<br>from %{base:.3f} ms, %{x:.3f} ms<extra></extra>",
-                        "textposition": "none",
-                    }
-                )
+                traces.append({
+                    "type": "bar", "orientation": "h", "name": deed, "legendgroup": deed, **one,
+                    **_axes(place), "showlegend": deed not in seen, "textposition": "none",
+                    "marker": {"color": DEED_COLOURS[deed], "line": {"width": 0}},
+                    "hovertemplate": "%{text}<br>from %{base:.3f} ms, %{x:.3f} ms<extra></extra>",
+                })  # fmt: skip
                 seen.add(deed)
         labels = ["machine" if rank < 0 else f"GPU {rank}" for rank in ranks]
         axis = {
@@ -110,7 +117,11 @@ def timeline(results: Mapping[str, Result], machine: int = 0) -> Chart | None:
             "fixedrange": True,
         }
         panels.append((_heading(name, result), axis, max(LANE * len(ranks), 60)))
-    return {"data": traces, "layout": stacked(panels, results) | {"barmode": "overlay"}} if panels else None
+    return (
+        {"data": traces, "layout": stacked(panels, results) | {"barmode": "overlay", "shapes": after}}
+        if panels
+        else None
+    )
 
 
 def spans(record: Record, machine: int) -> tuple[dict[str, Chart], list[int]]:
@@ -191,7 +202,6 @@ def _axes(place: int) -> Chart:
 
 def stacked(panels: list[tuple[str, Chart, int]], results: Mapping[str, Result]) -> Chart:
     """Lay panels above each other on one axis of time, each with its heading."""
-    longest = max((one.record.steps[0].seconds for one in results.values()), default=0.0) * 1e3
     top, bottom = 60, 44
     inside = sum(height for _, _, height in panels) + GAP * max(len(panels) - 1, 0)
     layout: Chart = LAYOUT | {
@@ -203,37 +213,20 @@ def stacked(panels: list[tuple[str, Chart, int]], results: Mapping[str, Result])
     for place, (words, axis, height) in enumerate(panels, start=1):
         number = "" if place == 1 else str(place)
         high, low = 1 - at / inside, max(1 - (at + height) / inside, 0.0)
-        layout[f"yaxis{number}"] = (
-            GRID
-            | axis
-            | {
-                "domain": [low, high],
-                "anchor": f"x{number}",
-                "showgrid": False,
-                "zeroline": False,
-                "ticks": "",
-            }
-        )
+        layout[f"yaxis{number}"] = GRID | axis | {
+            "domain": [low, high], "anchor": f"x{number}", "showgrid": False, "zeroline": False, "ticks": "",
+        }  # fmt: skip
         layout[f"xaxis{number}"] = GRID | {
             "anchor": f"y{number}",
-            "range": [0, longest],
+            "range": [0, _longest(results)],
             "showgrid": False,
             "zeroline": False,
             **({} if place == 1 else {"matches": "x"}),
         }
-        headings.append(
-            {
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0,
-                "y": high,
-                "text": f"<b>{words}</b>",
-                "showarrow": False,
-                "xanchor": "left",
-                "yanchor": "bottom",
-                "yshift": 2,
-            }
-        )
+        headings.append({
+            "xref": "paper", "yref": "paper", "x": 0, "y": high, "text": f"<b>{words}</b>",
+            "showarrow": False, "xanchor": "left", "yanchor": "bottom", "yshift": 2,
+        })  # fmt: skip
         at += height + GAP
     layout[f"xaxis{'' if len(panels) == 1 else len(panels)}"]["title"] = {
         "text": "ms since the step began",

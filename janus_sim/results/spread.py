@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from janus_sim.results.tables import add_speedup, grid_columns
 
+MOST_PANELS = 3  #: rows that are told one by one
 LOW, HIGH = 5, 95  #: per cent, the ends of every interval
 BEST = "best of"  #: stands before the axis over which the best was taken
 Floats = NDArray[np.float64]
@@ -172,3 +173,16 @@ def headline(found: Spread) -> pd.DataFrame:
     first = found.intervals.iloc[:, 0].astype(str)
     best = found.intervals[first.str.startswith(f"{BEST} ")]
     return best if len(best) else found.intervals
+
+
+def finding(found: Spread) -> str:
+    """Return the intervals of the headline rows in one line."""
+    rows = headline(found)
+    if len(rows) > MOST_PANELS:
+        sure = int((rows["p5"] > 1).sum())
+        return f"In {sure} of {len(rows)} rows the speedup is above 1 in 95 % of the draws"
+    words = [
+        f"{name}: {low:.2f} to {high:.2f}"
+        for name, low, high in zip(labels(rows), rows["p5"], rows["p95"], strict=True)
+    ]
+    return "Speedup, " + "; ".join(words)

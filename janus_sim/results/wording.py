@@ -46,18 +46,28 @@ def finding(summary: pd.DataFrame, baseline: str = "") -> str:
 
 
 def headings(table: pd.DataFrame) -> list[str]:
-    """Return the point of the grid of each row, in the words that vary, or the workload."""
+    """Return the point of the grid of each row, in the words that vary, or the workload.
+
+    Examples
+    --------
+    >>> headings(pd.DataFrame({"policy": ["a"] * 2, "workload": ["gpt"] * 2, "micro_batch_size": [8, 16]}))
+    ['micro batch size 8', 'micro batch size 16']
+    """
     varied = [name for name in tables.grid_columns(table, "") if table[name].nunique(dropna=False) > 1]
     knobs = [
         str(n) for n in table.columns if str(n).startswith("policies.") and table[n].nunique(dropna=False) > 1
     ]
     names = [name for name in [*dict.fromkeys([*varied, *knobs])] if name != "workload"]
-    return [
-        ", ".join(
-            [str(row["workload"])] + [_said(name, row[name]) for name in names if not pd.isna(row[name])]
-        )
-        for row in table.to_dict("records")
+    first = ["workload"] if "workload" in varied else []
+    rows = table.to_dict("records")
+    told = [
+        [
+            *(str(row[name]) for name in first),
+            *(_said(name, row[name]) for name in names if row[name] == row[name]),
+        ]
+        for row in rows
     ]
+    return [", ".join(words) or str(row.get("workload", "")) for words, row in zip(told, rows, strict=True)]
 
 
 def _point(summary: pd.DataFrame, best: pd.Series[Any]) -> str:

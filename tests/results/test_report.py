@@ -14,9 +14,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from janus_sim.errors import InputError
 from janus_sim.record import Record
-from janus_sim.results import report, report_charts, report_table, report_time, store, tables
+from janus_sim.results import (
+    report,
+    report_charts,
+    report_shown,
+    report_table,
+    report_time,
+    seeds,
+    store,
+    tables,
+)
 from janus_sim.results.result import Result
+from janus_sim.results.spread import Spread, spread
 
 HOSTILE = "<img src=x onerror=alert(1)></script><b>$title %{x}"
 FLAGS = (
@@ -82,8 +93,8 @@ def test_words_of_users_stay_words(results: list[Result]) -> None:
 
 def test_only_the_named_are_shown(folder: Path) -> None:
     opened = store.open_results(folder)
-    assert list(report.chosen(opened, (), "x")) == ["expert_centric", "data_centric"]
-    assert list(report.chosen(opened, ["data_centric"], "x")) == ["data_centric"]
+    assert list(report_shown.chosen(opened, (), "x")) == ["expert_centric", "data_centric"]
+    assert list(report_shown.chosen(opened, ["data_centric"], "x")) == ["data_centric"]
 
 
 def test_failed_scenarios_are_rows_with_their_error_and_no_bars(results: list[Result]) -> None:
@@ -110,6 +121,70 @@ def test_a_long_table_is_cut(results: list[Result]) -> None:
     chart, _ = report_charts.where(table)
     assert chart
     assert len(chart["data"][0]["x"]) == report_charts.MOST_BARS
+
+
+def test_of_a_table_too_long_for_bars_each_row_is_a_dot(results: list[Result]) -> None:
+    table = tables.add_speedup(tables.summary(results), "expert_centric")
+    long = pd.concat(
+        [table.assign(micro_batch_size=size) for size in range(1, 101)], ignore_index=True
+    )  # fmt: skip
+    charts = data_of(report.page(long, {}, {}, "many"))
+    dots = charts["speedup"]["data"]
+    assert [len(one["x"]) for one in dots] == [100, 100]
+    assert dots[1]["text"][99] == "micro batch size 100"
+    assert len(charts["where"]["data"][0]["x"]) == report_charts.MOST_BARS
+
+
+def test_with_seeds_their_means_are_shown_with_intervals(
+    results: list[Result], folder: Path, tmp_path: Path
+) -> None:
+    one = tables.add_speedup(tables.summary(results), "expert_centric").assign(seed=0)
+    other = one.assign(seed=1, speedup=one["speedup"] * [1.0, 1.1])
+    means = seeds.means(pd.concat([one, other], ignore_index=True), "expert_centric")
+    store.write_csv(means, folder / "seeds.csv")
+    page = report.write(folder).read_text()
+    assert "Means over the seeds" in page
+    bars = data_of(page)["speedup"]["data"][0]
+    assert bars["x"][1] == pytest.approx(one["speedup"][1] * 1.05)
+    assert bars["error_x"]["array"][1] > 0
+
+
+def draws() -> Spread:
+    """Return eight draws in which the speedup grows with the first constant and not with the second."""
+    rows = [
+        {
+            "workload": "moe_gpt", "policy": policy, "uncertainty.draw": draw, "step_time_s": seconds,
+            "quantile: NIC <b>": draw / 8, "quantile: launch": (3 * draw) % 8 / 8,
+        }
+        for draw in range(-1, 8)
+        for policy, seconds in (("slow", 2.0), ("fast", 1.0 - draw / 100))
+    ]  # fmt: skip
+    return spread(pd.DataFrame(rows), "slow", "uncertainty.draw", ["NIC <b>", "launch"])
+
+
+@pytest.fixture
+def uncertain(tmp_path: Path) -> Path:
+    target = tmp_path / "uncertain"
+    target.mkdir()
+    found = draws()
+    for name in ("intervals", "beats", "tornado"):
+        store.write_csv(getattr(found, name), target / f"{name}.csv")
+    store.write_csv(pd.DataFrame({"uncertainty.draw": range(-1, 8)}), target / "draws.csv")
+    return target
+
+
+def test_a_folder_of_draws_has_intervals_and_says_what_it_lacks(uncertain: Path) -> None:
+    page = report.write(uncertain).read_text()
+    charts = data_of(page)
+    assert list(charts) == ["intervals", "tornado0"]
+    bar = charts["intervals"]["data"][0]
+    low = draws().intervals["p5"].iloc[0]
+    assert bar["base"] == pytest.approx([low])
+    assert charts["tornado0"]["layout"]["yaxis"]["ticktext"][0] == "NIC &lt;b&gt;"
+    assert charts["tornado0"]["data"][0]["x"][0] == 1.0
+    assert "Links, timelines and waterfalls are not here" in page
+    with pytest.raises(InputError, match="cannot be shown one by one"):
+        report.write(uncertain, names=["fast"])
 
 
 def test_a_record_without_links_has_no_heat_map(results: list[Result]) -> None:
@@ -176,6 +251,32 @@ def test_in_a_browser_charts_are_drawn_the_table_sorts_and_nothing_is_wrong(
     assert drawn(chromium, "links", ".hm image") == 2
     assert chromium.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert chromium.get_log("browser") == []
+
+
+def test_in_a_browser_intervals_are_drawn(uncertain: Path, chromium: Any) -> None:
+    chromium.get(report.write(uncertain).as_uri())
+    assert drawn(chromium, "intervals", ".point") == 3
+    assert drawn(chromium, "tornado0", ".point") == 2
+    assert chromium.get_log("browser") == []
+
+
+def test_in_a_browser_a_long_table_scrolls_in_its_place(
+    results: list[Result], chromium: Any, tmp_path: Path
+) -> None:
+    """Of 200 rows the page shows a window; it is as wide as the screen, also on a narrow one."""
+    table = tables.add_speedup(tables.summary(results), "expert_centric")
+    long = pd.concat([table] * 100, ignore_index=True)
+    path = tmp_path / "page.html"
+    path.write_text(report.page(long, {}, {}, "many"))
+    chromium.set_window_size(700, 1000)
+    chromium.get(path.as_uri())
+    high = "return document.querySelector('.wide').clientHeight"
+    assert chromium.execute_script(high) < 800
+    assert len(chromium.find_elements("css selector", "#summary tbody tr")) == 200
+    assert chromium.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert drawn(chromium, "speedup", ".point") == 200
+    assert chromium.get_log("browser") == []
+    chromium.set_window_size(1280, 1000)
 
 
 def test_in_a_browser_the_timeline_zooms_all_panels(folder: Path, chromium: Any) -> None:

@@ -29,7 +29,8 @@
 // Charts are drawn when they come into view; printing draws them all.
 {
   const charts = JSON.parse(document.getElementById("data").textContent);
-  const unwanted = ["select2d", "lasso2d", "sendChartToCloud"];  // a page asks nothing of any network
+  const unwanted = ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d",
+    "sendChartToCloud"];  // a page asks nothing of any network
   const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: unwanted };
   const draw = (place) => {
     const chart = charts[place.id];

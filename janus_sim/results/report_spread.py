@@ -1,0 +1,141 @@
+"""The report of a folder of `janus-sim uncertainty`: an interval a speedup, and what it hangs on."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from janus_sim.errors import InputError, Mistake
+from janus_sim.results import report_table
+from janus_sim.results.figures_style import BLUE, ORANGE, VERMILLION
+from janus_sim.results.report_charts import GRID, LAYOUT, MOST_BARS, Chart, Charts, escaped, height
+from janus_sim.results.spread import MOST_PANELS, Spread, finding, headline, labels
+from janus_sim.results.store import INDEX
+
+EDGE = {"width": 1.2, "color": "#222222"}
+WITHOUT = (
+    "Links, timelines and waterfalls are not here: of each draw the step time was kept alone. "
+    "janus-sim run of the same experiment has them."
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the page says: its title, its table as HTML, its charts."""
+
+    finding: str
+    table: str
+    charts: Charts
+
+
+def is_there(folder: Path) -> bool:
+    """Say whether a folder is one of `janus-sim uncertainty`."""
+    return (folder / "tornado.csv").is_file() and not (folder / INDEX).is_file()
+
+
+def tell(folder: Path, names: Sequence[str] = ()) -> Told:
+    """Read the tables of a folder and draw them.
+
+    Raises
+    ------
+    InputError
+        If results of single scenarios are asked for: there are none.
+    """
+    if names:
+        words = (
+            "cannot be shown one by one: of each draw the step time was kept alone; report a folder of run"
+        )
+        raise InputError(Mistake(f"{folder}: {', '.join(names)}", words))
+    intervals, beats, tornado = (
+        pd.read_csv(folder / f"{name}.csv") for name in ("intervals", "beats", "tornado")
+    )
+    draws = len(set(pd.read_csv(folder / "draws.csv")["uncertainty.draw"])) - 1
+    found = Spread(draws, intervals, beats, tornado)
+    charts: Charts = {"intervals": (bars(found), f"Speedup\n{_few(found)}")}
+    for place, (words, chart) in enumerate(tornados(found)):
+        heading = "What it hangs on\n" if place == 0 else "\n"
+        charts[f"tornado{place}"] = (chart, heading + words)
+    table = f"{report_table.plain(intervals)}<p>{html.escape(WITHOUT)}</p>"
+    return Told(finding(found), table, charts)
+
+
+def _few(found: Spread) -> str:
+    few = (
+        f" The first {MOST_BARS} of {len(found.intervals)} rows." if len(found.intervals) > MOST_BARS else ""
+    )
+    return f"5 to 95 % of {found.draws} draws; dot: median, diamond: the constants as written.{few}"
+
+
+def bars(found: Spread) -> Chart:
+    """Draw the interval of each row, its median, and the constants as written."""
+    rows = found.intervals.head(MOST_BARS)
+    best = set(headline(found).index) if len(headline(found)) < len(found.intervals) else set()
+    places = list(range(len(rows)))
+    colour = [VERMILLION if index in best else BLUE for index in rows.index]
+    words = [
+        f"{row['p5']:.2f} to {row['p95']:.2f}, faster in {row['beats_baseline']:.0%}"
+        for row in rows.to_dict("records")
+    ]
+    interval = {
+        "type": "bar", "orientation": "h", "y": places, "base": rows["p5"].tolist(),
+        "x": (rows["p95"] - rows["p5"]).tolist(), "width": 0.3, "marker": {"color": colour}, "text": words,
+        "textposition": "none", "hovertemplate": "%{text}<extra></extra>",
+    }  # fmt: skip
+    beside = [
+        {"xref": "paper", "x": 1.01, "xanchor": "left", "y": place, "text": word, "showarrow": False}
+        for place, word in zip(places, words, strict=True)
+    ]
+    dots = [
+        {"type": "scatter", "mode": "markers", "y": places, "x": rows[name].tolist(), "marker": marker,
+         "hovertemplate": f"{name}: %{{x:.3f}}x<extra></extra>"}
+        for name, marker in (
+            ("median", {"color": colour, "size": 9}),
+            ("nominal", {"color": "white", "size": 9, "symbol": "diamond", "line": EDGE}),
+        )
+    ]  # fmt: skip
+    axis = _axis(labels(found.intervals)[: len(rows)])
+    across = GRID | {"title": {"text": "speedup over the baseline", "standoff": 6}}
+    layout = LAYOUT | {
+        "height": height(len(rows)), "yaxis": axis, "xaxis": across, "showlegend": False,
+        "margin": LAYOUT["margin"] | {"r": 190}, "annotations": beside,
+    }  # fmt: skip
+    return {"data": [interval, *dots], "layout": layout}
+
+
+def tornados(found: Spread) -> list[tuple[str, Chart]]:
+    """Draw for a few rows the rank correlations of speedup and constants, the strongest on top."""
+    rows = headline(found).head(MOST_PANELS)
+    many = found.tornado["range"].nunique()
+    drawn = []
+    for index, name in zip(rows.index.tolist(), labels(rows), strict=True):
+        part = found.tornado.iloc[index * many : (index + 1) * many]
+        part = part.sort_values("correlation", key=abs, ascending=False, kind="stable")
+        values = part["correlation"].tolist()
+        trace = {
+            "type": "bar", "orientation": "h", "y": list(range(many)), "x": values, "width": 0.74,
+            "marker": {"color": [BLUE if value >= 0 else ORANGE for value in values]},
+            "text": [f"{value:+.2f}" for value in values], "textposition": "outside", "cliponaxis": False,
+            "customdata": part["swing"].round(3).tolist(),
+            "hovertemplate": "%{text}; upper third less lower third: %{customdata:+.3f}<extra></extra>",
+        }  # fmt: skip
+        across = GRID | {"title": {"text": "rank correlation", "standoff": 6}, "range": [-1.1, 1.1]}
+        layout = LAYOUT | {
+            "height": height(many),
+            "yaxis": _axis(part["range"]),
+            "xaxis": across,
+            "showlegend": False,
+        }
+        drawn.append((name, {"data": [trace], "layout": layout}))
+    return drawn
+
+
+def _axis(names: Sequence[str] | pd.Series[str]) -> Chart:
+    words = [escaped(name) for name in names]
+    return GRID | {
+        "autorange": "reversed", "showgrid": False, "zeroline": False,
+        "tickvals": list(range(len(words))), "ticktext": words,
+    }  # fmt: skip
