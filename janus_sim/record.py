@@ -147,6 +147,9 @@ def _column(values: Sequence[Any], kind: type) -> NDArray[Any]:
     return column
 
 
+BOUND = " (bound)"  #: what the names of a policy and its runs have that may see the future
+
+
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """One training step: [begin, end] in seconds, and the id of the span that ended it."""

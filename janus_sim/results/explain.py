@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from janus_sim.errors import InputError, Mistake
+from janus_sim.record import BOUND
 from janus_sim.results.critical_path import PARTS
 from janus_sim.results.result import Result
 from janus_sim.units import format_time
@@ -206,14 +207,19 @@ def choose(results: Sequence[Result], name: str, where: str) -> Result:
     InputError
         If there is none, or several.
     """
-    exact = [result for result in results if result.scenario.get("name") == name]
-    found = exact or [result for result in results if result.scenario.get("policy") == name]
+    exact = [result for result in results if _called(result, "name", name)]
+    found = exact or [result for result in results if _called(result, "policy", name)]
     if len(found) == 1:
         return found[0]
     names = [str(result.scenario.get("name", "")) for result in found or results]
     listed = ", ".join(f'"{word}"' for word in names[:8]) + (", ..." if len(names) > 8 else "")
     said = f"{len(found)} scenarios have the policy" if found else "no scenario and no policy is called"
     raise InputError(Mistake(where, f'{said} "{name}"; write one of {listed}'))
+
+
+def _called(result: Result, by: str, name: str) -> bool:
+    """Say whether a result is called so, with or without the mark of a bound."""
+    return str(result.scenario.get(by)).replace(BOUND, "") == name.replace(BOUND, "")
 
 
 def ends(results: Sequence[Result], where: str) -> tuple[Result, Result]:

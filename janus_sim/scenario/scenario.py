@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from janus_sim.files import Field, NonNegative, Positive, Spec, digest, find, merge, model_validator
+from janus_sim.record import BOUND
 from janus_sim.scenario import builds
 from janus_sim.scenario.modules import sources
 from janus_sim.scenario.plug import policy_from, schedule_from
@@ -131,14 +132,15 @@ class Scenario(Spec):
         """
         spec = self.workload_spec()
         schedule = self.schedule if isinstance(self.schedule, str) else str(self.schedule.get("type", ""))
+        mark = BOUND if self.build_policy().bound else ""
         return {
-            "name": self.name,
+            "name": f"{self.label}{mark}".join(self.name.split(self.label, 1)),
             "experiment": self.experiment,
             "topology": self.topology_name,
             "workload": self.workload_name,
             "precision": spec.precision,
             "micro_batch_size": spec.micro_batch_size,
-            "policy": f"{self.label} (bound)" if self.build_policy().bound else self.label,
+            "policy": f"{self.label}{mark}",
             "baseline": self.baseline,
             "schedule": schedule,
             "seed": self.seed,
