@@ -116,7 +116,7 @@ def measure(
         Bytes; rounded down to whole elements, or to 16 bytes for each rank where they are shared out.
     element : str
         The type of the elements.
-    path : {"flat", "1dh", "2dh"}
+    path : {"flat", "1dh", "2dh", "pairwise"}
         How an All-to-All goes; see `janus_sim.engine.hops`.
 
     Examples

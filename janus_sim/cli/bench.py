@@ -31,6 +31,7 @@ class Way(StrEnum):
     flat = "flat"
     leader = "1dh"
     aligned = "2dh"
+    pairwise = "pairwise"
 
 
 What = Annotated[Collective, typer.Argument(help="Which collective.")]

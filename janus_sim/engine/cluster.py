@@ -29,7 +29,7 @@ Compute: TypeAlias = ComputeStream | BeltStream
 
 
 def beltable(topology: Topology) -> bool:
-    """Return whether all kernels take equally long on all GPUs, and each rank is simulated.
+    """Return whether kernels take equally long on all GPUs, each rank is simulated, and a pull is one flow.
 
     Examples
     --------
@@ -38,7 +38,8 @@ def beltable(topology: Topology) -> bool:
     True
     """
     kinds = {(gpu.kind.name, topology.machines[gpu.machine].host.launch) for gpu in topology.gpus}
-    return len(kinds) == 1 and topology.alive == topology.world
+    one = topology.alive == topology.world and topology.spec.fabric.queue_pairs == 1
+    return one and len(kinds) == 1
 
 
 def _belt(topology: Topology, flows: Flows, slowdown: float) -> Belt:

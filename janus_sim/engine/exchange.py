@@ -53,7 +53,8 @@ class AllToAll(Collective):
         self._index = {rank: index for index, rank in enumerate(who.ranks_here)}
         self._present: list[int] = []  # which of `here` have joined
         self._starts: list[tuple[int, int]] = []  # (first flow in the network, rank that joined), by time
-        self._flows_of = np.bincount(self._ends.ravel(), minlength=here).tolist()
+        parts = np.repeat(self.flows.parts, 2)
+        self._flows_of = np.bincount(self._ends.ravel(), parts, minlength=here).astype(int).tolist()
         self._group = self.fabric.groups(self._flows_of, self._over)
 
     def check(self, load: Ints, rank: int) -> None:
@@ -123,7 +124,7 @@ class AllReduce(Collective):
     def _join(self, rank: int) -> None:
         if len(self.joined) < len(self.who.here):
             return
-        flows = len(self.flows.sizes)
+        flows = len(self.flows.parts)
         if flows:
             self._start(np.arange(flows), np.tile([self._group, -1], (flows, 1)))
         else:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from janus_sim.engine.rings import shares
 from janus_sim.engine.transfer import Path, Transfer
 from janus_sim.errors import PolicyError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from janus_sim.network import Flows
     from janus_sim.record import SpanLog
     from janus_sim.topology import Topology
+    from janus_sim.topology.place import PathKind
 
 #: A GPU by its rank, or the memory of a machine: ("host", machine).
 Device: TypeAlias = int | tuple[Literal["host"], int]
@@ -65,9 +67,11 @@ class Fabric:
         self._crosses = np.array([link.crosses for link in topology.links] + [False])
         self._latency = np.append(topology.latency, 0.0)  # so that the padding, -1, adds nothing
         self._nics = np.array([link.kind == "nic" for link in topology.links], dtype=bool)
+        self._hashed = np.array([link.kind == "fabric" for link in topology.links] + [False])
         self._kinds = np.array([_KIND.get(link.kind, 0) for link in topology.links] + [0])
         self._open = np.zeros(links, dtype=np.int64)  # collectives that move bytes over each NIC
         self._paths: dict[tuple[Device, Device, int], Path] = {}
+        self._lines: dict[tuple[PathKind, int], tuple[float, float]] = {}
         self._spare: Iterator[int] = iter(())
 
     @property
@@ -75,7 +79,8 @@ class Fabric:
         """(links,) bytes that each link was given to carry, exact integers, by kind of traffic."""
         carried = {kind: moved.copy() for kind, moved in self._carried.items()}
         for path in self._paths.values():
-            np.add.at(carried["expert"], path.route, path.moved)
+            for route, part in path.ways:
+                np.add.at(carried["expert"], route, path.times * part)
         return carried
 
     def path(self, source: Device, target: Device, size: int) -> Path:
@@ -88,11 +93,22 @@ class Fabric:
     def _path(self, source: Device, target: Device, size: int) -> Path:
         whole = self._check(source, target, size)
         route = np.array(self.topology.route(source, target), dtype=np.int32)
-        start, cap = self.topology.start(
-            "pull", self.topology.path_kind(source, target), np.array([float(whole)])
-        )
-        delay = float(start[0]) + float(self._latency[route].sum())
-        return Path(route, delay, float(cap[0]), whole * int(self._crosses[route].sum()))
+        start, cap = self._pull_line(self.topology.path_kind(source, target), whole)
+        delay = start + float(self._latency[route].sum())
+        return Path(self._ways(source, target, whole), delay, cap, whole * int(self._crosses[route].sum()))
+
+    def _ways(self, source: Device, target: Device, size: int) -> list[tuple[NDArray[np.int32], int]]:
+        """Return the route of each queue pair between two devices, and its part of the bytes."""
+        routes = self.topology.queue_pairs(source, target)
+        parts = shares(size, len(routes))
+        return [(np.array(route, dtype=np.int32), part) for route, part in zip(routes, parts, strict=True)]
+
+    def _pull_line(self, kind: PathKind, size: int) -> tuple[float, float]:
+        """Return the start time and the most bytes per second of a pull (worked out once)."""
+        if (kind, size) not in self._lines:
+            start, cap = self.topology.start("pull", kind, np.array([float(size)]))
+            self._lines[kind, size] = float(start[0]), float(cap[0])
+        return self._lines[kind, size]
 
     def _check(self, source: Device, target: Device, size: int) -> int:
         """Return the size as an int, if it is one, between devices that exist."""
@@ -148,10 +164,14 @@ class Fabric:
         """
         path = self.path(source, target, size)
         transfer = Transfer(self, path, (source, target), size, place, label, rank, machine, self._group())
-        path.moved += size
+        path.times += 1
         self.timeline.watch(transfer.group, transfer.over)
         start = self.timeline.now + path.delay
-        self.flows.add_one(path.route, float(size), start, path.cap, 1.0, priority, transfer.group, -1)
+        several = len(path.ways)
+        for route, part in path.ways:
+            self.flows.add_one(
+                route, float(part), start, path.cap / several, 1.0 / several, priority, transfer.group, -1
+            )
         return transfer
 
     def transfer_many(
@@ -207,6 +227,11 @@ class Fabric:
         """Return how often each of the routes (n, hops) leaves a machine."""
         far: NDArray[np.int64] = self._crosses[routes].sum(axis=1)
         return far
+
+    def queue_pairs(self, routes: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return how many queue pairs carry the bytes of each of the routes (n, hops) between GPUs."""
+        several = self.topology.spec.fabric.queue_pairs
+        return np.where(self._hashed[routes].any(axis=1), several, 1)
 
     def latency(self, routes: NDArray[np.int32]) -> NDArray[np.float64]:
         """Return the seconds (n,) that a byte takes along each of the routes (n, hops)."""

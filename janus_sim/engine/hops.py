@@ -9,7 +9,7 @@ import numpy as np
 
 from janus_sim.engine.rings import Ints, by_machine
 
-AllToAllPath: TypeAlias = Literal["flat", "1dh", "2dh"]
+AllToAllPath: TypeAlias = Literal["flat", "1dh", "2dh", "pairwise"]
 
 #: What the hops of each path are called in labels.
 NAMES: Final[dict[str, tuple[str, ...]]] = {
@@ -19,17 +19,30 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def hops(path: AllToAllPath, sizes: Ints, machines: Sequence[int]) -> tuple[Ints, ...]:
+def names(path: AllToAllPath, hops: int) -> tuple[str, ...]:
+    """Return what the hops of a path are called in labels.
+
+    Examples
+    --------
+    >>> names("2dh", 2), names("pairwise", 3)
+    ((' near', ' far'), (' 1', ' 2', ' 3'))
+    """
+    return tuple(f" {number}" for number in range(1, hops + 1)) if path == "pairwise" else NAMES[path]
+
+
+def hops(path: AllToAllPath, sizes: Ints, machines: Sequence[int], window: int = 8) -> tuple[Ints, ...]:
     """Return the tables of bytes of all hops of a path.
 
     Parameters
     ----------
-    path : {"flat", "1dh", "2dh"}
-        See `one_leader` and `aligned`.
+    path : {"flat", "1dh", "2dh", "pairwise"}
+        See `one_leader`, `aligned` and `windows`.
     sizes : (n, n) int64
         Bytes from member (row) to member (column). In all tables the diagonal stays on its GPU.
     machines : sequence of int
         The machine of each member.
+    window : int
+        Of the pairwise exchange.
 
     Raises
     ------
@@ -42,7 +55,9 @@ def hops(path: AllToAllPath, sizes: Ints, machines: Sequence[int]) -> tuple[Ints
         return one_leader(sizes, machines)
     if path == "2dh":
         return aligned(sizes, machines)
-    raise ValueError(f"path is {path!r}; write flat, 1dh or 2dh")
+    if path == "pairwise":
+        return windows(sizes, window) or (sizes,)
+    raise ValueError(f"path is {path!r}; write flat, 1dh, 2dh or pairwise")
 
 
 def one_leader(sizes: Ints, machines: Sequence[int]) -> tuple[Ints, Ints, Ints]:

@@ -27,7 +27,7 @@ class PairFlows:
     source, target : (n,) int64
         Indices of members.
     sizes : (n,) int64
-        Bytes, above 0.
+        Bytes, above 0. What is hashed to a spine is cut into a flow a queue pair.
     word : {"all_to_all", "all_reduce", "all_gather", "reduce_scatter", "broadcast"}
     lines : {"all_to_all", "all_reduce", "ring", "in_switch", "dispatch", "combine", "notify"}
         Whose start times and rates by message size these are.
@@ -41,6 +41,9 @@ class PairFlows:
     delays, caps, weights : (n,) float64
         Seconds before the latency of the route, bytes per second at most, share under contention: the flows
         of one collective that share its most crowded link have a weight of `channels` together.
+    parts, first : (n,) int64
+        How many flows each of those that were given is cut into, its queue pairs, and which of all is the
+        first of them.
     sent, far : list of int
         Bytes that each member sends, and those of them that leave its machine.
     """
@@ -57,9 +60,15 @@ class PairFlows:
         *,
         sms: int = 0,
     ) -> None:
-        self.fabric, self.source, self.sizes = fabric, source, sizes
-        ranks = np.array(members, dtype=np.int64)
+        self.fabric, ranks = fabric, np.array(members, dtype=np.int64)
         self.routes = fabric.topology.routes(ranks[source], ranks[target])
+        self.parts = np.minimum(fabric.queue_pairs(self.routes), np.maximum(sizes, 1))  # a byte each at least
+        self.first = np.cumsum(self.parts) - self.parts
+        if (self.parts > 1).any():
+            which, number = _spread(self.parts)
+            source, target, sizes = source[which], target[which], _cut(sizes, self.parts)
+            self.routes = fabric.topology.routes(ranks[source], ranks[target], number)
+        self.source, self.sizes = source, sizes
         far = sizes * fabric.far(self.routes)
         self.sent, self.far = self._per_member(sizes, len(ranks)), self._per_member(far, len(ranks))
         self.delays, self.caps = self._message_size(lines, len(ranks), sms)
@@ -78,6 +87,10 @@ class PairFlows:
 
         They start after their delays, counted from `now`, or at `starts`.
         """
+        if len(self.parts) < len(self.sizes):
+            several = self.parts[which]
+            groups, starts = np.repeat(groups, several, axis=0), _repeat(starts, several)
+            which = self.first[which].repeat(several) + _spread(several)[1]
         return self.fabric.transfer_many(
             self.routes[which],
             self.sizes[which],
@@ -113,3 +126,32 @@ class PairFlows:
             start, cap = self.fabric.topology.start(lines, KINDS[kind], sent, sms)
             delays[chosen], caps[chosen] = start[source], cap[source] * (sizes / sent[source])
         return delays, caps
+
+
+def _spread(parts: Ints) -> tuple[Ints, Ints]:
+    """Return of each part of some flows which flow it belongs to, and its number there.
+
+    Examples
+    --------
+    >>> [one.tolist() for one in _spread(np.array([1, 3]))]
+    [[0, 1, 1, 1], [0, 0, 1, 2]]
+    """
+    which = np.repeat(np.arange(len(parts)), parts)
+    return which, np.arange(len(which)) - (np.cumsum(parts) - parts)[which]
+
+
+def _cut(sizes: Ints, parts: Ints) -> Ints:
+    """Cut bytes into near-equal parts, the larger ones first.
+
+    Examples
+    --------
+    >>> _cut(np.array([5, 7]), np.array([1, 3])).tolist()
+    [5, 3, 2, 2]
+    """
+    which, number = _spread(parts)
+    cut: Ints = (sizes[which] + parts[which] - 1 - number) // parts[which]
+    return cut
+
+
+def _repeat(values: Floats | None, times: Ints) -> Floats | None:
+    return None if values is None else np.repeat(values, times)

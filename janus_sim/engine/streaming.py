@@ -86,7 +86,8 @@ class Streaming(Collective):
         width = len(self.who.here)
         arrives = self._hop * width + self._into
         self._groups = np.stack([arrives, hops * width + self._sender], axis=1)
-        sizes = np.bincount(self._groups.ravel(), minlength=(hops + 1) * width)
+        parts = np.repeat(self.flows.parts, 2)
+        sizes = np.bincount(self._groups.ravel(), parts, minlength=(hops + 1) * width).astype(int)
         needs: list[set[int]] = [{group} for group in range(hops * width)]
         for flow in np.flatnonzero(self._hop > 0).tolist():  # in order of hops
             needs[arrives[flow]] |= needs[arrives[flow] - self._into[flow] - width + self._sender[flow]]
@@ -126,10 +127,11 @@ class Streaming(Collective):
 
     def _begin(self, ready: NDArray[np.intp], hop: int, now: float, rank: int) -> None:
         self._waiting[ready] = False
-        starts = np.maximum(now + self.flows.delays[ready], self._ready[hop, self._sender[ready]])
+        first = self.flows.first[ready]
+        starts = np.maximum(now + self.flows.delays[first], self._ready[hop, self._sender[ready]])
         self._starts.append((self._start(ready, self._groups[ready] + self._first, starts), rank))
         if hop + 1 < len(self._ready):
-            arrive = starts + self.fabric.latency(self.flows.routes[ready])
+            arrive = starts + self.fabric.latency(self.flows.routes[first])
             np.minimum.at(self._ready[hop + 1], self._into[ready], arrive)
 
     def _over(self, group: int) -> None:

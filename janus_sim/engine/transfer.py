@@ -19,21 +19,22 @@ class Path:
 
     Attributes
     ----------
-    route : (hops,) int32
+    ways : list of ((hops,) int32, int)
+        The route of each queue pair, and its part of the bytes.
     delay : float
         Seconds before the first byte moves: start time and latencies.
     cap : float
         Bytes per second at most.
     far : int
         Bytes that one such transfer adds to what leaves machines.
-    moved : int
-        Bytes of all such transfers so far.
+    times : int
+        How many there were so far.
     """
 
-    __slots__ = ("cap", "delay", "far", "moved", "route")
+    __slots__ = ("cap", "delay", "far", "times", "ways")
 
-    def __init__(self, route: NDArray[np.int32], delay: float, cap: float, far: int) -> None:
-        self.route, self.delay, self.cap, self.far, self.moved = route, delay, cap, far, 0
+    def __init__(self, ways: list[tuple[NDArray[np.int32], int]], delay: float, cap: float, far: int) -> None:
+        self.ways, self.delay, self.cap, self.far, self.times = ways, delay, cap, far, 0
 
 
 class Transfer(Activity):

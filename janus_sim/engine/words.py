@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from janus_sim.engine.exchange import AllReduce, AllToAll
-from janus_sim.engine.hops import NAMES, AllToAllPath, hops
+from janus_sim.engine.hops import AllToAllPath, hops, names
 from janus_sim.engine.pairs import Lines
 from janus_sim.engine.streaming import Streaming
 from janus_sim.engine.together import AllGather, Broadcast, ReduceScatter
@@ -72,22 +72,23 @@ class Together:
         """Exchange rows by a path of one or several All-to-Alls, to be run by ``yield from``.
 
         Before each of several hops, what it sends is laid out in order by a kernel that reads and writes it
-        once (Tutel's strided copies).
+        once (Tutel's strided copies); not so before the rounds of a pairwise exchange.
 
         Parameters
         ----------
         sizes, label
             See `all_to_all`.
-        path : {"flat", "1dh", "2dh"}
+        path : {"flat", "1dh", "2dh", "pairwise"}
             See `janus_sim.engine.hops`.
         """
         if path == "flat":
             yield self.all_to_all(sizes, label)
             return
         compute, me = self._cluster.computes[self.rank], sizes.ranks.index(self.rank)
-        for name, hop in zip(NAMES[path], self._hops(sizes, path), strict=True):
+        found = self._hops(sizes, path)
+        for name, hop in zip(names(path, len(found)), found, strict=True):
             moved = int(hop.bytes[me].sum() - hop.bytes[me, me])
-            if moved:
+            if moved and path != "pairwise":
                 copies = (Kernel.passes("strided copy", 2 * moved, precision="fp16"),)
                 yield compute.compute(copies, f"{label}{name} laid out", self.place, gap=0.0, useful=1.0)
             yield self.all_to_all(hop, label + name)
@@ -96,9 +97,10 @@ class Together:
         """Return the hops of a path, worked out once a machine."""
         gpus = self._cluster.topology.gpus
         machines = [gpus[rank].machine for rank in sizes.ranks]
+        window = self._cluster.topology.spec.communication.window
 
         def work_out() -> tuple[Sizes, ...]:
-            return tuple(Sizes(sizes.ranks, table) for table in hops(path, sizes.bytes, machines))
+            return tuple(Sizes(sizes.ranks, table) for table in hops(path, sizes.bytes, machines, window))
 
         return self._cluster.machine_of[self.rank].recall(("hops", path, sizes), work_out)
 

@@ -89,13 +89,14 @@ class Ground:
         """
         n, experts = self.order.shape
         copier = np.broadcast_to(np.arange(n)[:, None], (n, experts)).copy()
+        column = np.arange(experts)
         for members in switches:
             rows = np.array(members)
             mine = wanted[rows]
-            those = rows[np.argsort(~mine, axis=0, kind="stable")]
             turn = self.place[rows] % np.maximum(mine.sum(axis=0), 1)
+            chosen = rows[turn if mine.all() else np.argsort(~mine, axis=0, kind="stable")[turn, column]]
             shared = self.source[rows] == host(self.machine[rows])[:, None]
-            copier[rows] = np.where(shared, those[turn, np.arange(experts)], copier[rows])
+            copier[rows] = np.where(shared, chosen, copier[rows])
         return copier
 
     def in_order(self, which: Bools) -> tuple[Ints, Ints]:

@@ -24,9 +24,10 @@ class ExpertCentric(Policy):
 
     Parameters
     ----------
-    path : {"flat", "1dh", "2dh"}
-        How the tokens travel: from GPU to GPU; through one GPU of each machine; or between machines only from
-        GPU to GPU of one index, with fewer and larger messages (`janus_sim.engine.hops`).
+    path : {"flat", "1dh", "2dh", "pairwise"}
+        How the tokens travel: from GPU to GPU; through one GPU of each machine; between machines only from
+        GPU to GPU of one index, with fewer and larger messages; or from GPU to GPU in rounds, a few at a time
+        (`janus_sim.engine.hops`).
     """
 
     path: AllToAllPath = "flat"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from janus_sim.errors import InputError, Mistake
 from janus_sim.policies import order
 from janus_sim.workload.layer import MoELayer, RoutedLayer
@@ -76,12 +78,14 @@ def _widest_micro_batch(needed: Iterable[tuple[int, RoutedLayer]]) -> int:
 
 def _needed(policy: DataCentric, layer: RoutedLayer, rank: int) -> int:
     """Return how many experts come to `rank`: all others' with prefetch, else those that its gate chose."""
-    others = (expert for expert in range(layer.experts) if layer.home_of(expert) != rank)
-    return sum(1 for expert in others if policy.prefetch or layer.rows(rank, expert))
+    others = layer.home != rank
+    return int(
+        np.count_nonzero(others if policy.prefetch else others & (layer.useful[layer.group.index(rank)] > 0))
+    )
 
 
 def _external(layer: MoELayer, machine: Sequence[int]) -> tuple[int, ...]:
-    return order.by_home(-1, layer.home.tolist(), machine)[2]
+    return tuple(np.flatnonzero(~np.isin(layer.home, machine)).tolist())
 
 
 def _landing(layer: MoELayer, rank: int, machine: Sequence[int]) -> int:

@@ -63,9 +63,9 @@ class _Folded(Router):
         super().__init__(router.sites, router.gpus, router.fabric, router.leaves)
         self.links = links
 
-    def route(self, source: Device, target: Device) -> Route | None:
+    def route(self, source: Device, target: Device, number: int = 0) -> Route | None:
         """Give the links, each as that link of the first machine."""
-        route = super().route(source, target)
+        route = super().route(source, target, number)
         return None if route is None else tuple(link % self.links for link in route)
 
 
@@ -104,7 +104,12 @@ class Alike(Topology):
         """How many ranks are simulated: those of the first machine."""
         return len(self.machines[0].ranks)
 
-    def routes(self, sources: NDArray[np.integer], targets: NDArray[np.integer]) -> NDArray[np.int32]:
+    def routes(
+        self,
+        sources: NDArray[np.integer],
+        targets: NDArray[np.integer],
+        numbers: NDArray[np.integer] | int = 0,
+    ) -> NDArray[np.int32]:
         """Give the links of many routes from GPU to GPU; see `Topology.routes`."""
         away = sources // self.alive * self.alive  # from the first rank, so that the source is in machine 0
-        return super().routes(sources - away, (targets - away) % self.world)
+        return super().routes(sources - away, (targets - away) % self.world, numbers)

@@ -21,8 +21,10 @@ def code(device: Device) -> int:
     return -1 - device[1] if isinstance(device, tuple) else device
 
 
-def spines(seed: int, sources: Codes, targets: Codes, among: int) -> NDArray[np.int32]:
-    """Choose the spine of each pair of devices, as a switch hashes the header of a queue pair.
+def spines(
+    seed: int, sources: Codes, targets: Codes, among: int, numbers: Codes | int = 0
+) -> NDArray[np.int32]:
+    """Choose the spine of each queue pair of two devices, as a switch hashes its header.
 
     Both ways of a pair are hashed apart. The mixing is that of splitmix64 (Steele, Lea and Flood, Fast
     Splittable Pseudorandom Number Generators, OOPSLA 2014).
@@ -35,6 +37,8 @@ def spines(seed: int, sources: Codes, targets: Codes, among: int) -> NDArray[np.
         Codes of devices.
     among : int
         How many spines there are.
+    numbers : (n,) int, or int
+        Which queue pair of the two devices it is, from 0 on.
 
     Returns
     -------
@@ -45,16 +49,20 @@ def spines(seed: int, sources: Codes, targets: Codes, among: int) -> NDArray[np.
     --------
     >>> spines(0, np.arange(8), np.arange(8) + 8, 4).tolist()
     [2, 1, 2, 1, 1, 1, 0, 2]
+    >>> spines(0, np.zeros(8, int), np.full(8, 8), 4, numbers=np.arange(8)).tolist()
+    [2, 3, 0, 1, 1, 2, 2, 2]
     """
     mixed = _mix(np.full(1, seed, dtype=np.uint64))
     for codes in (sources, targets):
         mixed = _mix(mixed ^ np.asarray(codes, dtype=np.int64).view(np.uint64))
+    which = np.asarray(numbers, dtype=np.uint64)
+    mixed = np.where(which > 0, _mix(mixed ^ which), mixed)
     chosen: NDArray[np.int32] = (mixed % np.uint64(among)).astype(np.int32)
     return chosen
 
 
-def spine(seed: int, source: Device, target: Device, among: int) -> int:
-    """Choose the spine of one pair of devices; see `spines`.
+def spine(seed: int, source: Device, target: Device, among: int, number: int = 0) -> int:
+    """Choose the spine of one queue pair of two devices; see `spines`.
 
     Examples
     --------
@@ -63,7 +71,7 @@ def spine(seed: int, source: Device, target: Device, among: int) -> int:
     """
     if among == 1:
         return 0
-    return int(spines(seed, np.array([code(source)]), np.array([code(target)]), among)[0])
+    return int(spines(seed, np.array([code(source)]), np.array([code(target)]), among, number)[0])
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:

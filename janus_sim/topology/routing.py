@@ -34,8 +34,8 @@ class Router:
     ) -> None:
         self.sites, self.gpus, self.fabric, self.leaves = sites, gpus, fabric, leaves
 
-    def route(self, source: Device, target: Device) -> Route | None:
-        """Give the links from one device to another."""
+    def route(self, source: Device, target: Device, number: int = 0) -> Route | None:
+        """Give the links from one device to another, for the queue pair of that number."""
         if source == target:
             return ()
         (here, out), (there, into) = self._stand(source), self._stand(target)
@@ -48,7 +48,7 @@ class Router:
         arrive = self._from_nic(there, pair[1], into)
         if leave is None or arrive is None:
             return None
-        return leave + self._across(here, there, source, target) + arrive
+        return leave + self._across(here, there, source, target, number) + arrive
 
     def ranks(self, machine: int) -> range:
         """Give the ranks of a machine."""
@@ -113,10 +113,10 @@ class Router:
         route = site.wiring.graph.route(source, target)
         return None if route is None else tuple(site.first_link + link for link in route)
 
-    def _across(self, here: int, there: int, source: Device, target: Device) -> Route:
+    def _across(self, here: int, there: int, source: Device, target: Device, number: int) -> Route:
         """Give the links of the fabric between two machines."""
         fabric = self.fabric
         if fabric.type != "leaf_spine" or self.leaves[here] == self.leaves[there]:
             return ()
-        plane = spine(fabric.seed, source, target, fabric.planes)
+        plane = spine(fabric.seed, source, target, fabric.planes, number)
         return self.leaves[here][0] + plane, self.leaves[there][1] + plane

@@ -36,6 +36,7 @@ class FabricSpec(Spec):
     `oversubscription`. ``paths: spray`` spreads all that leaves a leaf ideally over all spines, which
     therefore are no links of their own: that is optimistic. ``paths: hash`` gives a leaf an uplink to each of
     `spines`, and all between two devices, one way, takes the one to which `seed` hashes it: paths collide.
+    With `queue_pairs` it is cut into so many equal parts, each hashed by itself.
     """
 
     type: Literal["switch", "rails", "leaf_spine"] = "switch"
@@ -45,6 +46,7 @@ class FabricSpec(Spec):
     paths: Literal["spray", "hash"] = "spray"
     spines: Annotated[int, Field(ge=1, le=1024)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    queue_pairs: Annotated[int, Field(ge=1, le=64)] = 1
     pxn: bool = True
     cross_nic: bool = False
 
@@ -53,13 +55,15 @@ class FabricSpec(Spec):
         if self.type == "leaf_spine" and self.machines_per_leaf is None:
             raise ValueError("leaf_spine needs machines_per_leaf")
         if self.type != "leaf_spine" and self._given(
-            "oversubscription", "latency", "paths", "spines", "seed"
+            "oversubscription", "latency", "paths", "spines", "seed", "queue_pairs"
         ):
             raise ValueError(f"type {self.type} has no leaves; write type: leaf_spine")
         if self.type != "rails" and self._given("pxn", "cross_nic"):
             raise ValueError(f"type {self.type} has no rails for pxn and cross_nic; write type: rails")
         if self.hashed and self.spines is None:
             raise ValueError("paths: hash needs spines; write spines: 4")
+        if self.queue_pairs > 1 and not self.hashed:
+            raise ValueError("queue_pairs are hashed apart; write paths: hash")
         return self
 
     @property
@@ -98,10 +102,14 @@ class AlgorithmsSpec(Spec):
 
 
 class CommunicationSpec(Spec):
-    """How collectives behave; see `janus_sim.topology.place.Communication`."""
+    """How collectives behave; see `janus_sim.topology.place.Communication`.
+
+    `window`: rounds of a pairwise exchange that are under way together.
+    """
 
     sms: SmsSpec = SmsSpec()
     algorithms: AlgorithmsSpec = AlgorithmsSpec()
+    window: Positive = 8
     all_reduce_efficiency: Fraction = 0.80
     channels: PositiveFloat = 1.0
     overlap_loss: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -52,13 +52,20 @@ class Layout:
         self._links: Routes = np.zeros((0, 1), dtype=np.int32)  # (rows, hops), counted from a beginning
         self._owner: Routes = np.zeros((0, 1), dtype=np.int32)  # (rows, hops), whose beginning
 
-    def routes(self, sources: NDArray[np.integer], targets: NDArray[np.integer]) -> Routes:
+    def routes(
+        self,
+        sources: NDArray[np.integer],
+        targets: NDArray[np.integer],
+        numbers: NDArray[np.integer] | int = 0,
+    ) -> Routes:
         """Give many routes.
 
         Parameters
         ----------
         sources, targets : (n,) int
             Ranks.
+        numbers : (n,) int, or int
+            Of queue pairs.
 
         Returns
         -------
@@ -76,20 +83,18 @@ class Layout:
         row = self._first[way] + self._local[sources] * self._gpus[there] + self._local[targets]
         hops = int(self._hops[used].max(initial=1))
         routes: Routes = self._links[:, :hops][row]
-        begin = self._beginnings(sources, targets, here, there)
+        begin = self._beginnings(here, there)
+        fabric = self._router.fabric
+        if fabric.hashed:
+            begin[[UP, DOWN]] += spines(fabric.seed, sources, targets, fabric.planes, numbers)
         routes += begin[self._owner[:, :hops][row], np.arange(len(row))[:, None]]
         return routes
 
-    def _beginnings(
-        self, sources: NDArray[np.integer], targets: NDArray[np.integer], here: Ints, there: Ints
-    ) -> Routes:
+    def _beginnings(self, here: Ints, there: Ints) -> Routes:
         """Give where the links of each owner begin for each route: (owners, n)."""
         begin = np.zeros((5, len(here)), dtype=np.int32)
         begin[SOURCE], begin[TARGET] = self._begin[here], self._begin[there]
         begin[UP], begin[DOWN] = self._leaves[here, 0], self._leaves[there, 1]
-        fabric = self._router.fabric
-        if fabric.hashed:
-            begin[[UP, DOWN]] += spines(fabric.seed, sources, targets, fabric.planes)
         return begin
 
     def _lay(self, ways: Ints, pairs: list[tuple[int, int]]) -> None:

@@ -174,13 +174,27 @@ class Topology:
         """Say how a transfer goes: ``rdma`` if by a NIC, else ``nvlink`` if over NVLink, else ``pcie``."""
         return self._path(source, target)[1]
 
-    def routes(self, sources: NDArray[np.integer], targets: NDArray[np.integer]) -> NDArray[np.int32]:
+    def queue_pairs(self, source: Device, target: Device) -> tuple[Route, ...]:
+        """Give the route of each queue pair between two devices: one where no leaf hashes them to a spine."""
+        first, count = self.route(source, target), self.spec.fabric.queue_pairs
+        if count == 1 or not any(self.links[link].kind == "fabric" for link in first):
+            return (first,)
+        return (first, *(self._router.route(source, target, number) or () for number in range(1, count)))
+
+    def routes(
+        self,
+        sources: NDArray[np.integer],
+        targets: NDArray[np.integer],
+        numbers: NDArray[np.integer] | int = 0,
+    ) -> NDArray[np.int32]:
         """Give the links of many routes from GPU to GPU.
 
         Parameters
         ----------
         sources, targets : (n,) int
             Ranks.
+        numbers : (n,) int, or int
+            Which queue pair of the two it is, from 0 on.
 
         Returns
         -------
@@ -192,7 +206,7 @@ class Topology:
         UnreachableError
             When a GPU of a source's machine cannot reach one of its target's machine.
         """
-        return self._layout.routes(sources, targets)
+        return self._layout.routes(sources, targets, numbers)
 
     def start(self, word: Word, path_kind: PathKind, sizes: Floats, sms: int = 0) -> tuple[Floats, Floats]:
         """Give start times and rate caps of transfers by size; see `janus_sim.topology.transfers`.

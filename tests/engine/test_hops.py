@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janus_sim.engine.hops import NAMES, aligned, hops, one_leader, windows
+from janus_sim.engine.hops import aligned, hops, names, one_leader, windows
 from tests.engine.lab import GB
 from tests.engine.uniform import alike, exchange, where
 
-PATHS = st.sampled_from(["flat", "1dh", "2dh"])
+PATHS = st.sampled_from(["flat", "1dh", "2dh", "pairwise"])
 
 
 def off(table: np.ndarray) -> np.ndarray:
@@ -27,7 +27,7 @@ def test_every_byte_leaves_its_machine_once_and_reaches_its_own(
     sizes = np.random.default_rng(seed).integers(0, 9, (count, count))
     tables = hops(path, sizes, machines)  # type: ignore[arg-type]
     apart = at[:, None] != at[None, :]
-    assert len(tables) == len(NAMES[path])
+    assert len(tables) == len(names(path, len(tables)))  # type: ignore[arg-type]
     assert sum(int(table[apart].sum()) for table in tables) == sizes[apart].sum()
     for here in set(machines):
         for there in set(machines) - {here}:
@@ -96,7 +96,7 @@ def test_skew_makes_windows_slower() -> None:
 
 
 def test_a_wrong_path_or_window_is_told() -> None:
-    with pytest.raises(ValueError, match="write flat, 1dh or 2dh"):
+    with pytest.raises(ValueError, match="write flat, 1dh, 2dh or pairwise"):
         hops("3dh", np.ones((1, 1), dtype=np.int64), [0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="write 1 or more"):
         windows(np.ones((1, 1), dtype=np.int64), 0)

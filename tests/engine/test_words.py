@@ -47,6 +47,17 @@ def test_one_leader_has_all_the_work() -> None:
     assert lab.span("rows between", 1)["bytes"] == 0
 
 
+@pytest.mark.parametrize(("window", "rounds"), [(1, 7), (3, 3), (8, 1)])
+def test_pairwise_windows_pay_a_start_each_and_carry_the_same(window: int, rounds: int) -> None:
+    """8 GPUs of 1 GB/s with 0.5 GB for each: S (n-1)/(n B) = 3.5 s, and 0.25 s of start a window."""
+    where = topology(1, 8, start="250 ms", changes={"communication": {"window": window}})
+    lab = Lab(where).run([exchange(everyone(range(8), 0.5), "pairwise")] * 8)
+    assert {round(span["end"], 9) for span in lab.spans if span["label"] == f"rows {rounds}"} == {
+        3.5 + 0.25 * rounds
+    }
+    assert {span["kind"] for span in lab.spans} == {"all_to_all"}  # nothing is laid out anew
+
+
 def test_flat_is_one_all_to_all() -> None:
     sizes = everyone(range(8))
     lab = Lab(topology(2, 4)).run([exchange(sizes, "flat")] * 8)

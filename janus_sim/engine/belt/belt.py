@@ -122,9 +122,9 @@ class Belt(Store):
 
     def clear(self) -> None:
         """Forget the tasks of a step, all of which are over; count what their flows carried."""
-        moved, sizes = self.arrays["moved"], self.arrays["path"][:, at.SIZE]
+        moved = self.arrays["moved"]
         for number in np.flatnonzero(moved[: len(self.paths)]).tolist():
-            self.paths[number].moved += int(moved[number]) * int(sizes[number])
+            self.paths[number].times += int(moved[number])
         moved[:] = 0
         self.head[[at.TASKS, at.EDGES]] = 0
         self._awaits = 0

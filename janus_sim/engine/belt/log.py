@@ -38,9 +38,8 @@ class BeltLog(SpanLog):
         span = int(head[at.SPANS])
         head[at.SPANS] += 1
         self._mine.append(span)
-        times = self._belt.room("times", span + 1)
-        self._belt.room("span", span + 1)
-        times[span, 1] = self.rows[-1][_END]
+        self._belt.room("times", span + 1)[span] = self.rows[-1][_END]
+        self._belt.room("span", span + 1)[span] = 0
         return span
 
     def __len__(self) -> int:
@@ -110,7 +109,7 @@ class BeltLog(SpanLog):
         belt = self._belt
         work, path = np.where(kernel, where, 0), np.where(kernel, 0, where)
         facts = np.array(belt.works.facts or [(0.0, 0.0, 0.0, 0.0)])
-        sizes = belt.arrays["path"][:, at.SIZE].astype(np.int64)
+        sizes = np.append(belt.arrays["path"][: len(belt.paths), at.SIZE], 0.0).astype(np.int64)
         far = np.array([one.far for one in belt.paths] or [0], dtype=np.int64)
         names = ("flops", "padded_flops", "launch", "ideal")
         return {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
-_FILLS: Final[dict[str, float]] = {"owner": -1}
+_CLEAN: Final[dict[str, float]] = {"owner": -1, "moved": 0}  #: what rows that nobody wrote hold
 
 
 class Store:
@@ -91,8 +91,10 @@ class Store:
         """Give an array at least so many rows; returns it."""
         old = self.arrays[name]
         if rows > len(old):
-            new = np.full((max(rows, 2 * len(old)), *old.shape[1:]), _FILLS.get(name, 0), old.dtype)
+            new = np.empty((max(rows, 2 * len(old)), *old.shape[1:]), old.dtype)
             new[: len(old)] = old
+            if name in _CLEAN:
+                new[len(old) :] = _CLEAN[name]
             self.arrays[name] = new
             self._pack()
         return self.arrays[name]
@@ -176,7 +178,8 @@ class Store:
         return found
 
     def _new_path(self, path: Path, size: int) -> int:
-        number, hops = len(self.paths), len(path.route)
+        ((way, _),) = path.ways
+        number, hops = len(self.paths), len(way)
         self.paths.append(path)
         routes = self.room("route", number + 1)
         if hops > routes.shape[1]:
@@ -185,7 +188,7 @@ class Store:
             self.arrays["route"] = routes = wide
             self._pack()
         routes[number] = -1
-        routes[number, :hops] = path.route
+        routes[number, :hops] = way
         self.room("path", number + 1)[number] = (path.delay, path.cap, size)
         self.room("moved", number + 1)[number] = 0
         return number
