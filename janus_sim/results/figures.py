@@ -68,6 +68,7 @@ def write(figure: Figure, path: Path, numbers: pd.DataFrame | None = None) -> li
         path.with_name(f"{path.name}.svg"): {"Date": None, "Creator": None},
     }
     with mpl.rc_context(STYLE):
+        _settle(figure)
         for file, metadata in files.items():
             figure.savefig(file, metadata=metadata)
     if numbers is None:
@@ -75,6 +76,14 @@ def write(figure: Figure, path: Path, numbers: pd.DataFrame | None = None) -> li
     beside = path.with_name(f"{path.name}.figure.csv")
     write_csv(numbers, beside)
     return [*files, beside]
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once, to a millionth of its size: the solver's last bits differ from run to run."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(float(side), 6) for side in axes.get_position(original=True).bounds])
 
 
 def first_point(results: Sequence[Result], summary: pd.DataFrame) -> dict[str, Result]:

@@ -17,7 +17,7 @@ OURS = ("janus_sim", "networkx", "numba", "numpy", "pandas", "pydantic", "pydant
 
 @contextmanager
 def told(policy: object, schedule: object) -> Iterator[None]:
-    """Turn what a user's code raises into a `PolicyError`; the exception itself stays as its cause.
+    r"""Turn what a user's code raises into a `PolicyError`; the exception itself stays as its cause.
 
     An exception that no line of a user is part of is a mistake of ours, and is left as it is.
 
@@ -30,12 +30,12 @@ def told(policy: object, schedule: object) -> Iterator[None]:
     --------
     >>> class Lazy:
     ...     pass
-    >>> def forward():
-    ...     return 1 / 0
+    >>> mine = {"__name__": "lazy"}
+    >>> exec(compile("def forward():\n    return 1 / 0", "lazy.py", "exec"), mine)
     >>> with told(Lazy(), None):
-    ...     forward()
+    ...     mine["forward"]()
     Traceback (most recent call last):
-    janus_sim.errors.PolicyError: policy Lazy: ZeroDivisionError: division by zero (..., line 2, in forward)
+    janus_sim.errors.PolicyError: policy Lazy: ZeroDivisionError: division by zero (lazy.py, line 2, in forward)
     """
     try:
         yield

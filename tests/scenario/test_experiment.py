@@ -111,7 +111,7 @@ def test_commas_in_brackets_are_not_axes() -> None:
         ("seed: 1.5\n", "1.5 is wrong"),
         ("steps: 0\n", "steps"),
         ("vary: {workload.micro_batch_size: 4}\n", "4 is no list of values"),
-        ("vary: {workload.micro_batch_size: []}\n", "no list of values"),
+        ("vary: {workload.micro_batch_size: []}\n", "is an empty list"),
         ("vary: {wrkload.micro_batch_size: [4]}\n", 'leads nowhere; did you mean "workload"?'),
         ("vary: {seed: [1]}\nzip: {seed: [1]}\n", "is an axis twice"),
         ("zip: {seed: [1, 2], steps: [1]}\n", "write as many in each"),
