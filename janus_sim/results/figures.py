@@ -80,10 +80,12 @@ def write(figure: Figure, path: Path, numbers: pd.DataFrame | None = None) -> li
 
 def _settle(figure: Figure) -> None:
     """Lay the figure out once, to a millionth of its size: the solver's last bits differ from run to run."""
+    figure.set_dpi(STYLE["savefig.dpi"])  # letters are wider or narrower by a dot
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
-        axes.set_position([round(float(side), 6) for side in axes.get_position(original=True).bounds])
+        left, bottom, width, height = (round(float(side), 6) for side in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 def first_point(results: Sequence[Result], summary: pd.DataFrame) -> dict[str, Result]:

@@ -28,14 +28,14 @@ def told(policy: object, schedule: object) -> Iterator[None]:
 
     Examples
     --------
-    >>> class Lazy:
+    >>> class Idle:
     ...     pass
-    >>> mine = {"__name__": "lazy"}
-    >>> exec(compile("def forward():\n    return 1 / 0", "lazy.py", "exec"), mine)
-    >>> with told(Lazy(), None):
-    ...     mine["forward"]()
+    >>> mine = {"__name__": "idle"}
+    >>> exec(compile("def go():\n    1 / 0", "idle.py", "exec"), mine)
+    >>> with told(Idle(), None):
+    ...     mine["go"]()
     Traceback (most recent call last):
-    janus_sim.errors.PolicyError: policy Lazy: ZeroDivisionError: division by zero (lazy.py, line 2, in forward)
+    janus_sim.errors.PolicyError: policy Idle: ZeroDivisionError: division by zero (idle.py, line 2, in go)
     """
     try:
         yield
