@@ -34,8 +34,8 @@ def _times(result: Result) -> dict[str, float]:
     path = {part: _mean(np.array([total[part] for total in totals])) for part in PARTS}
     return {
         "step_time_s": step,
-        "step_time_p50_s": float(np.percentile(seconds, 50)) if len(seconds) else step,
-        "step_time_p99_s": float(np.percentile(seconds, 99)) if len(seconds) else step,
+        "step_time_p50_s": float(np.percentile(seconds, 50)) if len(seconds) > 1 else step,
+        "step_time_p99_s": float(np.percentile(seconds, 99)) if len(seconds) > 1 else step,
         "speedup": float("nan"),
         "gpu_busy_s": busy,
         "gpu_busy_share": _ratio(busy, step),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from janus_sim.errors import InputError, Mistake
@@ -27,6 +28,11 @@ class Grid:
     details: int
     heads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     outdated: int = 0
+
+    @cached_property
+    def described(self) -> tuple[dict[str, Any], ...]:
+        """What each scenario is, for tables."""
+        return tuple(scenario.described() for scenario in self.scenarios)
 
     def look(self) -> None:
         """Read the figures of what is in the store and can be used."""
@@ -58,8 +64,8 @@ class Grid:
 
     def entries(self, failures: Mapping[str, tuple[str, int]]) -> Iterator[dict[str, Any]]:
         """Say of each scenario what it is and where its result lies, for `scenarios.json`."""
-        for place, scenario, key in zip(self.places, self.scenarios, self.keys, strict=True):
-            entry = {"place": place, "key": key, "scenario": plain(scenario.described())}
+        for place, told, key in zip(self.places, self.described, self.keys, strict=True):
+            entry = {"place": place, "key": key, "scenario": plain(told)}
             yield entry | ({"error": failures[key][0]} if key in failures else {})
 
 

@@ -166,8 +166,8 @@ def _table(grid: Grid, failures: Mapping[str, tuple[str, int]], baseline: str | 
     from janus_sim.results import tables
 
     table = tables.frame(
-        (scenario.described(), grid.heads.get(key) or {"error": failures[key][0]})
-        for scenario, key in zip(grid.scenarios, grid.keys, strict=True)
+        (told, grid.heads.get(key) or {"error": failures[key][0]})
+        for told, key in zip(grid.described, grid.keys, strict=True)
     )
     if baseline is not None and "step_time_s" in table and baseline in set(table["policy"]):
         return tables.add_speedup(table, baseline)
