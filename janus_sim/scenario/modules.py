@@ -13,6 +13,7 @@ from types import CodeType, ModuleType
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files import digest, nearest
+from janus_sim.scenario.outside import outside, package
 
 _REFERENCE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 _loaded: dict[str, tuple[Path, str]] = {}  # modules imported here: their file and the digest of its bytes
@@ -51,6 +52,8 @@ def load_class(reference: str, folders: Sequence[Path], where: str = "") -> type
 def sources(reference: str, folders: Sequence[Path]) -> dict[str, str]:
     """Give the SHA-256 of each file behind a reference, by module name; import it first.
 
+    Beside its own file these are the modules that it imports from its folders, and the packages that these
+    import from elsewhere (by their version, or their files); for an installed class all files of its package.
     A class of a notebook has no file: the cells that have run so far stand for it.
 
     Raises
@@ -61,11 +64,12 @@ def sources(reference: str, folders: Sequence[Path]) -> dict[str, str]:
     load_class(reference, folders)
     name = reference.partition(":")[0]
     if name in _loaded:
-        return {module: sha for module, (_, sha) in sorted(_loaded.items())}
-    path = getattr(sys.modules[name], "__file__", None)
-    if path is None and name == "__main__":
+        found = {module: sha for module, (_, sha) in sorted(_loaded.items())}
+        return found | outside(_loaded.values(), found)
+    if name == "__main__" and getattr(sys.modules[name], "__file__", None) is None:
         return {name: digest("\n".join(_cells(reference)).encode())}
-    return {name: digest(Path(path).read_bytes())} if path else {}
+    top = name.partition(".")[0]
+    return {} if top == "janus_sim" else package(top, whole=True)  # the version of the model tells of its own
 
 
 def _cells(reference: str) -> Sequence[str]:

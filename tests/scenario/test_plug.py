@@ -10,6 +10,7 @@ import pytest
 
 from janus_sim.errors import InputError
 from janus_sim.policies import POLICIES
+from janus_sim.scenario import outside
 from janus_sim.scenario.modules import sources
 from janus_sim.scenario.plug import policy_from, schedule_from
 
@@ -173,3 +174,26 @@ def test_a_class_of_a_notebook_is_known_by_the_cells_that_ran(monkeypatch: pytes
     del session.In
     with pytest.raises(InputError, match="no source of it is left; write it into a file"):
         sources("__main__:Mine", [])
+
+
+def test_what_a_policy_imports_from_elsewhere_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package along the path by its files, one that is installed by its version; also inside a function."""
+    lab = tmp_path / "elsewhere" / "lab_of_mine"
+    lab.mkdir(parents=True)
+    (lab / "__init__.py").write_text("")
+    (lab / "deep.py").write_text("SECONDS = 1e-3\n")
+    monkeypatch.syspath_prepend(str(lab.parent))
+    text = (
+        LAZY.replace("GENERATION", "1")
+        + "\nimport numpy\ndef late():\n    from lab_of_mine import deep\n    return deep\n"
+    )
+    (tmp_path / "imports_much.py").write_text(text)
+    outside.package.cache_clear()
+    first = sources("imports_much:Lazy", [tmp_path])
+    assert list(first)[:3] == ["imports_much", "lab_of_mine.__init__", "lab_of_mine.deep"]
+    assert [name.partition(" ")[0] for name in list(first)[3:]] == ["numpy"]
+    (lab / "deep.py").write_text("SECONDS = 2e-3\n")
+    assert sources("imports_much:Lazy", [tmp_path]) == first  # Python has the old one still
+    outside.package.cache_clear()  # as in a new process
+    second = sources("imports_much:Lazy", [tmp_path])
+    assert [name for name in first if first[name] != second[name]] == ["lab_of_mine.deep"]
