@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from janus_sim import Experiment
 from janus_sim.errors import InputError
 from janus_sim.ranges import Range, read_ranges
-from janus_sim.uncertainty import latin_hypercube, plan
+from janus_sim.results import tables
+from janus_sim.uncertainty import DRAW, Draws, draws_of, latin_hypercube, plan, told
 
 
 def test_each_kind_of_range_keeps_its_ends_and_its_middle() -> None:
@@ -103,3 +105,35 @@ def test_ranges_are_told_apart_by_their_names() -> None:
         read_ranges(block((0.6, 0.9)))
     named = read_ranges(block({"uniform": (0.6, 0.9), "name": "uplink"}))
     assert [drawn.name for drawn in named.ranges] == ["efficiency", "uplink"]
+
+
+def _swept(failed: int) -> tuple[Draws, pd.DataFrame]:
+    """A plan of three draws of two policies, and a table in which one of its runs has failed."""
+    experiment = Experiment(
+        topology="two_gpus",
+        workload="moe_bert",
+        policies={"expert_centric": {}, "janus": {}},
+        baseline="expert_centric",
+        uncertainty={"topology.machine.host.launch": ("3 us", "8 us"), "draws": 3},
+    )
+    planned = plan(experiment)
+    rows = [
+        (scenario.described(), {"error": "broken"} if index == failed else {"step_time_s": 1.0 + index})
+        for index, scenario in enumerate(planned.scenarios)
+    ]
+    return planned, tables.frame(rows)
+
+
+def test_a_draw_in_which_a_run_failed_is_left_out() -> None:
+    planned, table = _swept(failed=5)  # of draw 1
+    draws = draws_of(planned, table)
+    assert draws[DRAW].tolist() == [-1, -1, 0, 0, 2, 2]
+    assert draws["step_time_s"].tolist() == [1.0, 2.0, 3.0, 4.0, 7.0, 8.0]
+    assert draws["quantile: launch"].notna().tolist() == [False, False, True, True, True, True]
+
+
+def test_without_the_constants_as_written_nothing_is_told() -> None:
+    planned, table = _swept(failed=1)
+    experiment = Experiment(topology="two_gpus", workload="moe_bert", policies={})
+    with pytest.raises(InputError, match="too many runs failed to tell anything: broken"):
+        told(planned, experiment, table)
