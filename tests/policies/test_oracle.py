@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from janus_sim import Experiment, simulate, sweep
@@ -24,6 +25,7 @@ from janus_sim.policies import (
     Replicate,
 )
 from janus_sim.results.explain import choose
+from janus_sim.results.wording import finding
 from janus_sim.scenario.plug import policy_from
 from janus_sim.workload.layer import MoELayer, Plan, RoutedLayer
 from tests.policies.four import step
@@ -123,6 +125,15 @@ def test_tables_figures_and_reports_call_it_a_bound() -> None:
     table = sweep(experiment("expert_centric"))
     assert table["policy"].tolist() == table["scenario"].tolist() == ["expert_centric", "ideal (bound)"]
     assert table["speedup"].notna().all()
+
+
+def test_a_bound_is_no_finding() -> None:
+    """What is faster only with foresight is not what a figure says first, unless there is nothing else."""
+    names, speedups = ["slow", "real", "ideal (bound)"], [1.0, 1.5, 2.0]
+    rows = {"policy": names, "workload": ["gpt"] * 3, "step_time_s": [6.0, 4.0, 3.0], "speedup": speedups}
+    table = pd.DataFrame(rows)
+    assert finding(table) == "real is 1.50x faster than slow on gpt"
+    assert finding(table[table["policy"] != "real"]) == "ideal (bound) is 2.00x faster than slow on gpt"
 
 
 def test_a_bound_is_found_by_its_name_with_the_mark_or_without() -> None:
