@@ -63,7 +63,7 @@ def _layer(trace: Recorded, moe: int) -> tuple[Floats, float, float, float, floa
         for batch in range(trace.micro_batches):
             counts = trace.at(step, batch, moe).astype(np.float64)
             loads.append(counts.sum(axis=0))
-            likeness.append(np.mean([_correlation(one, loads[-1]) for one in counts]))
+            likeness.append(_alike(counts, loads[-1]))
     table = np.array(loads)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1.0)
     around = shares - shares.mean(axis=0)
@@ -72,6 +72,13 @@ def _layer(trace: Recorded, moe: int) -> tuple[Floats, float, float, float, floa
     top = shares.max(axis=1)
     unequal = float(np.mean([gini(one) for one in table]))
     return top * table.shape[1], unequal, float(top.mean()), auto, float(np.mean(likeness))
+
+
+def _alike(counts: Floats, load: Floats) -> float:
+    """Return the mean of the correlations of each row with the load; 0 for one that does not vary."""
+    rows, whole = counts - counts.mean(axis=1, keepdims=True), load - load.mean()
+    scale = np.sqrt((rows**2).sum(axis=1) * (whole**2).sum())
+    return float(np.divide(rows @ whole, scale, out=np.zeros(len(rows)), where=scale > 0).mean())
 
 
 def _correlation(one: Floats, two: Floats) -> float:
