@@ -12,7 +12,8 @@ import pytest
 from janus_sim import Scenario, simulate
 from janus_sim.errors import InputError
 from janus_sim.files import merge
-from janus_sim.policies import DataCentric, ExpertCentric, Janus, Pipelined, Policy
+from janus_sim.policies import POLICIES as ALL
+from janus_sim.policies import DataCentric, ExpertCentric, Janus, Modifier, Pipelined, Policy
 from janus_sim.results.result import Result
 from janus_sim.results.tables import text
 from janus_sim.simulate import BINS, run
@@ -41,6 +42,7 @@ POLICIES: dict[str, Policy] = {
     "fetched again": DataCentric(backward_from="refetch"),
     "janus by traffic": Janus(threshold=0.05),
     "janus, one layer": Janus(chosen=(1,)),
+    "pairwise": ExpertCentric(path="pairwise"),
     "pipelined": Pipelined(inner=ExpertCentric()),
     "pipelined janus": Pipelined(inner=Janus(chosen=(0,)), chunks=3),
 }
@@ -49,10 +51,6 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "3 x 8, two micro-batches": ({"base": "a100", "machines": 3}, {"micro_batches": 2}),
     "4 x 8, a capacity": ({"base": "a100", "machines": 4}, {"capacity_factor": 1.5}),
 }
-
-
-def summary(topology: Topology, workload: Workload, policy: Policy) -> dict[str, Any]:
-    return Result(run(topology, workload, policy)).summary().iloc[0].to_dict()
 
 
 def same(whole: dict[str, Any], one: dict[str, Any]) -> None:
@@ -74,10 +72,25 @@ def same(whole: dict[str, Any], one: dict[str, Any]) -> None:
 def both(about: dict[str, Any], more: dict[str, Any], policy: Policy) -> None:
     topology = Topology.load(about)
     workload = Workload.load(merge(SMALL, more), world=topology.world)
-    same(
-        summary(topology, workload, policy),
-        summary(folded(topology, workload, policy, workload.steps), workload, policy),
-    )
+    alike = folded(topology, workload, policy, workload.steps)
+    whole, one = (Result(run(where, workload, policy)) for where in (topology, alike))
+    same(*(result.summary().iloc[0].to_dict() for result in (whole, one)))
+    count = len(one.record.links)
+    for place, link in enumerate(whole.record.links):  # of every machine, to the byte
+        image = one.record.links[place % count]
+        assert (link.expert_bytes, link.dense_bytes) == (image.expert_bytes, image.dense_bytes), link.name
+        assert link.busy == pytest.approx(image.busy, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_policy_that_ships_is_exact_or_refuses(name: str) -> None:
+    """Whoever adds a policy need not know of this: it is run both ways, or has said why not."""
+    kind = ALL[name]
+    policy = kind(inner=ExpertCentric()) if issubclass(kind, Modifier) else kind()
+    try:
+        both({"base": "a100", "machines": 3}, {"model": {"experts_per_rank": 2}, "micro_batches": 2}, policy)
+    except InputError as error:
+        assert "machines are not alike" in str(error)  # noqa: PT017
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=[*POLICIES])
@@ -95,6 +108,10 @@ def test_one_machine_gives_what_all_give(case: str, policy: Policy) -> None:
         ({"base": "h100", "machines": 3, "fabric": {"type": "rails"}}, {"model": {"experts_per_rank": 2}}),
         ({"base": "two_gpus", "machine": {"pcie": {"lane": {"duplex": "half"}}}}, {"steps": 2}),
         ({"base": "a100", "machines": 2, "communication": {"overlap_loss": 0.3}}, {"recompute": "full"}),
+        (
+            {"base": "a100", "machines": 2, "machine": {"nics": {"count": 1}}},
+            {"micro_batches": 3, "capacity_factor": 0.5},
+        ),
     ],
     ids=[
         "two groups",
@@ -102,6 +119,7 @@ def test_one_machine_gives_what_all_give(case: str, policy: Policy) -> None:
         "rails, two experts a rank",
         "half duplex",
         "overlap, again",
+        "one NIC, three micro-batches",
     ],
 )
 def test_also_with_groups_rails_and_half_duplex(
