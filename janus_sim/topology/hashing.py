@@ -50,7 +50,7 @@ def spines(
     >>> spines(0, np.arange(8), np.arange(8) + 8, 4).tolist()
     [2, 1, 2, 1, 1, 1, 0, 2]
     >>> spines(0, np.zeros(8, int), np.full(8, 8), 4, numbers=np.arange(8)).tolist()
-    [2, 3, 0, 1, 1, 2, 2, 2]
+    [2, 2, 3, 1, 0, 3, 0, 1]
     """
     mixed = _mix(np.full(1, seed, dtype=np.uint64))
     for codes in (sources, targets):
