@@ -51,6 +51,7 @@ class Streaming(Collective):
             self.fabric, self.members, who.here[sender], target, sizes, self.kind, lines, sms=self.sms
         )
         self._sender, self._into = sender, who.image[target]
+        self._bounds = np.cumsum([0, *(len(one[0]) for one in hops)]).tolist()
         self._hop = np.repeat(np.arange(len(hops)), [len(one[0]) for one in hops])
         self._waiting = np.ones(len(sizes), dtype=bool)
         self._present = np.zeros(len(who.here), dtype=bool)
@@ -113,26 +114,31 @@ class Streaming(Collective):
 
     def _join(self, rank: int) -> None:
         """Start all that can start now, hop by hop: what one brings lets the next begin."""
-        me, now = self._index[rank], self.timeline.now
+        me = self._index[rank]
         self._present[me] = True
-        for hop in range(len(self._ready)):
-            able = self._present & (self._ready[hop] < np.inf)
-            ready = np.flatnonzero(
-                self._waiting & (self._hop == hop) & able[self._sender] & self._present[self._into]
-            )
-            if len(ready):
-                self._begin(ready, hop, now, rank)
+        begun = [self._begin(hop) for hop in range(len(self._ready))]
+        ready, starts = (np.concatenate(part) for part in zip(*begun, strict=True))
+        if len(ready):
+            self._starts.append((self._start(ready, self._groups[ready] + self._first, starts), rank))
         if not self._needs[me]:
             self.leave(rank, *self.joined[rank], "")
 
-    def _begin(self, ready: NDArray[np.intp], hop: int, now: float, rank: int) -> None:
+    def _begin(self, hop: int) -> tuple[NDArray[np.intp], Floats]:
+        """Return the flows of a hop that can start now, and when; what they bring lets the next hop begin."""
+        can = self._present & (self._ready[hop] < np.inf)
+        first, last = self._bounds[hop : hop + 2]
+        mine = slice(first, last)
+        waits = self._waiting[mine] & can[self._sender[mine]] & self._present[self._into[mine]]
+        ready = first + np.flatnonzero(waits)
         self._waiting[ready] = False
-        first = self.flows.first[ready]
-        starts = np.maximum(now + self.flows.delays[first], self._ready[hop, self._sender[ready]])
-        self._starts.append((self._start(ready, self._groups[ready] + self._first, starts), rank))
-        if hop + 1 < len(self._ready):
-            arrive = starts + self.fabric.latency(self.flows.routes[first])
+        pair = self.flows.first[ready]
+        starts = np.maximum(
+            self.timeline.now + self.flows.delays[pair], self._ready[hop, self._sender[ready]]
+        )
+        if hop + 1 < len(self._ready) and len(ready):
+            arrive = starts + self.fabric.latency(self.flows.routes[pair])
             np.minimum.at(self._ready[hop + 1], self._into[ready], arrive)
+        return ready, starts
 
     def _over(self, group: int) -> None:
         """Let go whoever waited for this group last; its last flow began when somebody joined."""

@@ -55,9 +55,11 @@ def _change(data: dict[str, Any], key: str, text: str) -> dict[str, Any]:
     data = _without(data, key)
     if key == "policies":
         return {**data, key: _chosen(data.get(key), values)}
-    if len(values) > 1:
-        axes = data.get("vary")
-        return {**data, "vary": {**(axes if isinstance(axes, Mapping) else {}), key: values}}
+    vary = data.get("vary")
+    axes = vary if isinstance(vary, Mapping) else {}
+    inside = any(key.startswith(f"{path}.") for path in axes)  # of what an axis replaces as a whole
+    if len(values) > 1 or inside:
+        return {**data, "vary": {**axes, key: values}}
     return put(data, key, values[0])
 
 

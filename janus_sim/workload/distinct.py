@@ -8,6 +8,7 @@ import numpy.typing as npt
 from janus_sim.workload.copies import Ints
 
 Floats = npt.NDArray[np.float64]
+AT_A_TIME = 4096  #: tokens that are marked together
 
 
 def distinct(choices: npt.NDArray[np.integer], part: Ints, parts: int) -> Ints:
@@ -32,10 +33,11 @@ def distinct(choices: npt.NDArray[np.integer], part: Ints, parts: int) -> Ints:
     """
     counts, place = np.zeros((len(choices), parts), dtype=np.int64), np.append(part, parts)
     for rank, table in enumerate(choices):
-        touched = np.sort(place[table], axis=1)
-        fresh = np.ones(touched.shape, dtype=bool)
-        fresh[:, 1:] = touched[:, 1:] != touched[:, :-1]
-        counts[rank] = np.bincount(touched[fresh], minlength=parts + 1)[:parts]
+        for first in range(0, len(table), AT_A_TIME):
+            some = place[table[first : first + AT_A_TIME]]
+            touched = np.zeros((len(some), parts + 1), dtype=bool)
+            touched[np.arange(len(some))[:, None], some] = True
+            counts[rank] += touched[:, :parts].sum(axis=0)
     return counts
 
 

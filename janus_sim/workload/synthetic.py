@@ -176,9 +176,18 @@ class SyntheticRouting:
         """Return the counts (ranks, experts) of MoE layer `moe`."""
         return self._remembered(step, micro_batch, moe)
 
-    def choices_at(self, step: int, micro_batch: int, moe: int) -> npt.NDArray[np.int32]:
+    def choices_at(self, step: int, micro_batch: int, moe: int) -> npt.NDArray[np.signedinteger]:
         """Return the experts of each token (ranks, tokens, top_k), which agree with the counts."""
-        table = np.empty((self.ranks, self.tokens, self.top_k), dtype=np.int32)
+        return self._chosen(step, micro_batch, moe)
+
+    @cached_property
+    def _chosen(self) -> Callable[[int, int, int], npt.NDArray[np.signedinteger]]:
+        size = 2 * self.ranks * self.tokens * self.top_k
+        return lru_cache(maxsize=max(1, min(512, REMEMBERED // size)))(self._every_choice)
+
+    def _every_choice(self, step: int, micro_batch: int, moe: int) -> npt.NDArray[np.signedinteger]:
+        width = np.int16 if max(self.experts) < 2**15 else np.int32
+        table = np.empty((self.ranks, self.tokens, self.top_k), dtype=width)
         for rank in range(self.ranks):
             table[rank] = self.choices(step, micro_batch, moe, rank)
         return table
@@ -220,11 +229,8 @@ class SyntheticRouting:
 
     def _counted(self, step: int, micro_batch: int, moe: int) -> Ints:
         """Count what tokens choose under the limit of machines."""
-        counts = [
-            np.bincount(self.choices(step, micro_batch, moe, rank).ravel(), minlength=self.experts[moe])
-            for rank in range(self.ranks)
-        ]
-        return frozen(np.array(counts))
+        chosen = self.choices_at(step, micro_batch, moe)
+        return frozen(np.array([np.bincount(rows.ravel(), minlength=self.experts[moe]) for rows in chosen]))
 
     def _rng(self, purpose: int, *place: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence([self.seed, purpose, *place]))

@@ -82,7 +82,11 @@ def _drawn_again(table: Ints, experts: int, rng: np.random.Generator) -> Ints:
     tokens, top_k = table.shape
     blocks = tokens // BLOCK
     whole = table[: blocks * BLOCK].reshape(blocks, BLOCK * top_k)
-    keys = np.take_along_axis(rng.random((blocks, experts)), whole, axis=1)
-    again = np.take_along_axis(whole, np.argsort(keys, axis=1), axis=1)
+    order = rng.random((blocks, experts)).argsort(axis=1)
+    place = np.empty(order.shape, dtype=np.int16 if experts < 2**15 else np.int64)
+    np.put_along_axis(place, order, np.arange(experts, dtype=place.dtype)[None, :], axis=1)
+    turns = np.take_along_axis(place, whole, axis=1)
+    turns.sort(axis=1, kind="stable")  # whole numbers of 16 bits are sorted by radix
+    again = np.take_along_axis(order, turns.astype(np.int64), axis=1)
     table[: blocks * BLOCK] = again.reshape(blocks, top_k, BLOCK).transpose(0, 2, 1).reshape(-1, top_k)
     return table

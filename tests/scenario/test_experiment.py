@@ -89,6 +89,14 @@ def test_changes_set_values_axes_and_policies(file: Path) -> None:
     assert experiment.policies["patient"] == {"type": "pipelined", "chunks": 2, "inner": {"janus": {}}}
 
 
+def test_a_change_inside_what_an_axis_replaces_is_not_lost() -> None:
+    """The workload is an axis; its batch, one value, holds for each of them."""
+    data = {"vary": {"workload": ("moe_bert", "moe_gpt")}}
+    assert changed(data, ["workload.micro_batch_size=4"])["vary"] == {
+        "workload": ("moe_bert", "moe_gpt"), "workload.micro_batch_size": (4,),
+    }  # fmt: skip
+
+
 def test_a_change_takes_the_place_of_an_axis() -> None:
     data = {"vary": {"seed": (1, 2)}, "zip": ({"steps": (1, 2), "workload": ("a", "b")},)}
     assert changed(data, ["seed=5", "steps=3"]) == {

@@ -11,7 +11,7 @@ from janus_sim.errors import InputError
 from janus_sim.files import names as presets
 from janus_sim.topology import Topology
 
-CLUSTERS = ["a100_2x8", "a100_4x8", "h100_4x8", "two_gpus", "v100_2x8_pcie"]
+CLUSTERS = ["a100_2x8", "a100_4x8", "h100_4x8", "h100_8x8", "two_gpus", "v100_2x8_pcie"]
 
 ROUTES = {
     "a100_4x8": {
@@ -146,5 +146,5 @@ def test_a_large_cluster_is_laid_out_by_kinds_of_machines() -> None:
 
 def test_on_h100_all_reduce_runs_in_the_switch_and_on_a100_in_rings() -> None:
     found = {name: Topology.load(name).spec.communication.algorithms.all_reduce for name in CLUSTERS}
-    assert {name for name, algorithm in found.items() if algorithm == "in_switch"} == {"h100_4x8"}
+    assert {name for name, algorithm in found.items() if algorithm == "in_switch"} == {"h100_4x8", "h100_8x8"}
     assert found["a100_4x8"] == "hierarchical"  # as frozen
