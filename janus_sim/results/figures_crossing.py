@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,16 +26,18 @@ from janus_sim.results.figures_style import (
     title,
 )
 
+Floats = npt.NDArray[np.float64]
+
 COLOURS: Final = (VERMILLION, SKY, BLUE, PURPLE, ORANGE, GREEN, DARK)
 MARKS: Final = ("o", "s", "D", "v", "^", "P", "X")
 ROWS: Final = {
-    "forward_machine_bytes_per_layer": "leaves a machine, forward [GB]",
+    "forward_machine_bytes_per_layer": "leaving a machine, forward [GB]",
     "step_time_s": "a step of the layer [ms]",
 }
 SCALE: Final = {"forward_machine_bytes_per_layer": 1e-9, "step_time_s": 1e3}
 
 
-def crossings(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> list[tuple[float, float]]:
+def crossings(x: Floats, first: Floats, second: Floats) -> list[tuple[float, float]]:
     """Return (x, y) where two lines cross that are straight on logarithmic axes.
 
     Parameters
@@ -58,8 +61,8 @@ def crossings(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> list[tupl
 
 
 def crossing(
-    table: pd.DataFrame, *, skew: str, against: str, names: Mapping[str, str], workloads: Mapping[str, str],
-    finding: str,
+    table: pd.DataFrame, *, skew: str, dashed: str, against: str, names: Mapping[str, str],
+    workloads: Mapping[str, str], finding: str,
 ) -> Figure:  # fmt: skip
     """Draw bytes and time over tokens, a column of panels a workload, and mark where `against` is crossed.
 
@@ -69,6 +72,8 @@ def crossing(
         A summary: rows of all policies, tokens and skews.
     skew : str
         Column of the skew; its least value is drawn whole, its greatest dashed.
+    dashed : str
+        What the dashed lines are.
     against : str
         The policy whose crossings are marked.
     names, workloads : mapping
@@ -87,9 +92,8 @@ def crossing(
                 axes.set_ylabel(label)
             grid[0][column].set_title(said, loc="left", fontsize=9.5)
             grid[1][column].set_xlabel("tokens a GPU and micro-batch")
-        figure.legend(
-            handles=_legend(names, skew), loc="outside lower center", ncols=min(4, len(names)), frameon=False
-        )
+        marks = _legend(names, dashed)
+        figure.legend(handles=marks, loc="outside lower center", ncols=3, frameon=False)
         title(figure, finding, 100)
         return figure
 
@@ -101,58 +105,86 @@ def _panel(
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.grid(visible=True)
-    for level in (table[skew].min(), table[skew].max()):
-        lines: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for level in sorted(table[skew].unique(), reverse=True):
         whole = level == table[skew].min()
+        lines = {}
         for place, policy in enumerate(policies):
             rows = table[(table[skew] == level) & (table["policy"] == policy)].sort_values("tokens")
-            x, y = rows["tokens"].to_numpy(float), rows[column].to_numpy(float) * SCALE[column]
-            lines[policy] = x, y
-            colour = COLOURS[place]
-            axes.plot(x, y, "-" if whole else (0, (4, 2)), color=colour, linewidth=1.6 if whole else 1.0)
-            if whole:
-                fits = rows["fits"].astype(bool).to_numpy()
-                look: Any = {"color": colour, "markersize": 5.5, "linestyle": "none"}
-                axes.plot(x[fits], y[fits], MARKS[place], **look)
-                axes.plot(x[~fits], y[~fits], MARKS[place], markerfacecolor="white", **look)
-        if whole:
-            _mark(axes, lines, against)
-    ticks = sorted(table["tokens"].unique())
-    axes.set_xticks(ticks, [f"{int(tick) // 1024}k" for tick in ticks])
+            lines[policy] = rows["tokens"].to_numpy(float), rows[column].to_numpy(float) * SCALE[column]
+            _line(axes, *lines[policy], rows["fits"].to_numpy(bool), place, whole)
+        if whole or column == "step_time_s":  # bytes do not hang on the skew
+            _mark(axes, lines, against, whole)
+    _ticks(axes, sorted(table["tokens"].unique()))
+
+
+def _line(axes: Axes, x: Floats, y: Floats, fits: npt.NDArray[np.bool_], place: int, whole: bool) -> None:
+    colour = COLOURS[place]
+    axes.plot(x, y, "-" if whole else "--", color=colour, linewidth=1.6 if whole else 1.0)
+    if whole:
+        look: Any = {"color": colour, "markersize": 5.5, "linestyle": "none"}
+        axes.plot(x[fits], y[fits], MARKS[place], **look)
+        axes.plot(x[~fits], y[~fits], MARKS[place], markerfacecolor="white", **look)
+
+
+def _mark(axes: Axes, lines: Mapping[str, tuple[Floats, Floats]], against: str, whole: bool) -> None:
+    """Ring where lines cross that of `against`, those close together once, and write the tokens."""
+    x, pulled = lines[against]
+    found = sorted(
+        place
+        for policy, (_, y) in lines.items()
+        if policy != against and len(y) == len(pulled)
+        for place in crossings(x, y, pulled)
+    )
+    side: Any = {"xytext": (5, -15), "ha": "left", "fontweight": "bold"}
+    if not whole:
+        side = {"xytext": (-5, 9), "ha": "right", "style": "italic"}
+    for group in _close(found):
+        low, high = (f"{tokens / 1000:.0f}" for tokens in (group[0][0], group[-1][0]))
+        at, height = np.exp(np.log(group).mean(axis=0)).tolist()
+        axes.plot(at, height, "o", markersize=10, markerfacecolor="none", markeredgecolor=TEXT, zorder=5)
+        axes.annotate(
+            f"{low}k" if low == high else f"{low}-{high}k", (at, height), fontsize=8, zorder=6,
+            textcoords="offset points", **side,
+            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
+        )  # fmt: skip
+
+
+def _close(found: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Group places, sorted by x, of which each is less than 1.28 times the one before.
+
+    Examples
+    --------
+    >>> [len(group) for group in _close([(1.0, 1.0), (1.05, 1.0), (2.0, 1.0)])]
+    [2, 1]
+    """
+    groups: list[list[tuple[float, float]]] = []
+    for place in found:
+        if groups and place[0] <= 1.28 * groups[-1][-1][0]:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
+
+
+def _ticks(axes: Axes, tokens: list[float]) -> None:
+    """Write tokens, and round numbers at the side."""
+    axes.set_xticks(tokens, [f"{int(tick):,}" for tick in tokens])
     axes.minorticks_off()
     low, high = axes.get_ylim()
-    decades = [
-        step * 10.0**power
-        for power in range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-        for step in (1, 2, 5)
-    ]
-    shown = [value for value in decades if low <= value <= high]
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    shown = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    shown = [value for value in shown if low <= value <= high]
     axes.set_yticks(shown, [f"{value:g}" for value in shown])
 
 
-def _mark(axes: Axes, lines: Mapping[str, tuple[np.ndarray, np.ndarray]], against: str) -> None:
-    """Ring where a line crosses that of `against`, and write the tokens."""
-    x, pulled = lines[against]
-    above = True
-    for policy, (_, y) in lines.items():
-        for at, height in crossings(x, y, pulled) if policy != against and len(y) == len(pulled) else ():
-            axes.plot(at, height, "o", markersize=11, markerfacecolor="none", markeredgecolor=TEXT, zorder=5)
-            axes.annotate(
-                f"{at / 1024:.1f}k", (at, height), xytext=(0, 9 if above else -17), ha="center", fontsize=8,
-                textcoords="offset points", fontweight="bold",
-                bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
-            )  # fmt: skip
-            above = not above
-
-
-def _legend(names: Mapping[str, str], skew: str) -> list[Line2D]:
+def _legend(names: Mapping[str, str], dashed: str) -> list[Line2D]:
     marks = [
         Line2D([], [], color=COLOURS[place], marker=MARKS[place], label=said)
         for place, said in enumerate(names.values())
     ]
     return [
         *marks,
-        Line2D([], [], color=DARK, linestyle=(0, (4, 2)), linewidth=1.0, label="dashed: skewed routing"),
+        Line2D([], [], color=DARK, linestyle="--", linewidth=1.0, label=dashed),
         Line2D([], [], color=DARK, marker="o", markerfacecolor="white", linestyle="none",
-               label="hollow: does not fit 80 GB"),
+               label="hollow: does not fit into memory"),
     ]  # fmt: skip

@@ -160,7 +160,7 @@ def test_a_limit_of_machines_is_kept_by_every_token() -> None:
         ({"machines": 3}, 4, "3 does not divide top_k 4"),
         ({"machines": 1}, 1, "needs 4 experts on each machine, which has 2"),
         ({"machines": 2}, None, "needs groups of whole machines"),
-        ({"kind": "trace", "trace": "a.npz", "machines": 2}, 4, "does nothing with a trace"),
+        ({"kind": "trace", "trace": "a.npz", "machines": 2}, 4, 'does nothing with kind "trace"'),
     ],
 )
 def test_a_limit_that_cannot_be_is_refused(routing: dict[str, object], width: int | None, told: str) -> None:
