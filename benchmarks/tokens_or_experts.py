@@ -21,8 +21,8 @@ NAMES = {
     "deepep": "DeepEP, fp8 dispatch",
     "replicate": "replication (UltraEP)",
     "fsdp": "FSDP: all experts to all GPUs",
-    "janus": "Janus: a machine pulls all experts to its host",
     "janus_gpu": "Janus, cached on GPUs",
+    "janus": "Janus: a machine pulls all experts to its host",
 }
 WORKLOADS = {
     "deepseek_v3_layer": "DeepSeek-V3: 256 experts, top-8 on 4 machines, EP 64",
