@@ -18,6 +18,8 @@ from janus_sim.traces import Recorded, RoutingTrace, open_trace, read_traces, wr
 from janus_sim.traces.distance import character
 from janus_sim.traces.synthesize import Learned, synthesized, whole
 
+OWN = Path(__file__).parents[2] / "workloads" / "traces"
+
 
 @given(st.integers(0, 10**6), st.integers(2, 9), st.integers(1, 4), st.integers(1, 50))
 @settings(max_examples=40)
@@ -55,12 +57,12 @@ def test_too_short_a_trace_teaches_nothing(tmp_path: Path) -> None:
         synthesized(RoutingTrace.of(np.ones((2, 1, 1, 1, 4))), tmp_path / "t.parquet")
 
 
-def near(real: Recorded, made: Recorded) -> None:
+def near(real: Recorded, made: Recorded, rel: float = 0.15) -> None:
     """Hold what a made trace is to be near in against the recorded one."""
     before, after = character(real), character(made)
-    assert after.max_over_mean == pytest.approx(before.max_over_mean, rel=0.15)
-    assert after.gini == pytest.approx(before.gini, rel=0.15)
-    assert after.top_1_share == pytest.approx(before.top_1_share, rel=0.15)
+    assert after.max_over_mean == pytest.approx(before.max_over_mean, rel=rel)
+    assert after.gini == pytest.approx(before.gini, rel=rel)
+    assert after.top_1_share == pytest.approx(before.top_1_share, rel=rel)
     assert after.autocorrelation == pytest.approx(before.autocorrelation, abs=0.15)
     assert after.alike_ranks == pytest.approx(before.alike_ranks, abs=0.05)
 
@@ -69,6 +71,13 @@ def test_a_trace_made_from_smartmoes_is_near_it(data: Path, tmp_path: Path) -> N
     real = read_traces(sorted((data / "routing" / "smartmoe").glob("*.npz")), spread=100)
     synthesized(real, tmp_path / "t.parquet")
     near(real, open_trace(tmp_path / "t.parquet"))
+
+
+def test_a_trace_made_from_our_own_is_near_it(tmp_path: Path) -> None:
+    """Farther than SmartMoE's: its unevenness falls from 7 to 5 at first, which is taken for drift."""
+    real = open_trace(OWN / "small_moe_unbalanced.parquet")
+    synthesized(real, tmp_path / "t.parquet")
+    near(real, open_trace(tmp_path / "t.parquet"), rel=0.25)
 
 
 def moving(steps: int = 40) -> RoutingTrace:
