@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from janus_sim.network import layout as at
-from janus_sim.network.compiled import Array, compiled, inner
+from janus_sim.network import views
+from janus_sim.network.compiled import Array, Record, compiled, inner
 
 
 @inner
-def double_width(clock: Array, series: Array) -> None:
+def double_width(net: Record) -> None:
     """Add neighbouring bins together, so that the same number of bins spans twice the time."""
+    series = views.series(net)
     bins = series.shape[1]
     for target in range(series.shape[0]):
         for i in range(bins):
             a = series[target, 2 * i] if 2 * i < bins else 0.0
             b = series[target, 2 * i + 1] if 2 * i + 1 < bins else 0.0
             series[target, i] = a + b
-    clock[at.WIDTH] *= 2.0
+    net.width *= 2.0
 
 
 @inner
-def write_series(target: int, now: float, clock: Array, link: Array, series: Array) -> None:
+def write_series(target: int, net: Record) -> None:
     """Put what the link carried since its last writing into the bins."""
-    begin, rate = link[target, at.WRITTEN], link[target, at.USE]
-    link[target, at.WRITTEN] = now
+    series, link, now = views.series(net), views.link_records(net)[target], net.now
+    begin, rate = link.written, link.use
+    link.written = now
     if not rate > 0.0 or now <= begin:
         return
-    while now > clock[at.WIDTH] * series.shape[1]:
-        double_width(clock, series)
-    width, bins = clock[at.WIDTH], series.shape[1]
+    while now > net.width * series.shape[1]:
+        double_width(net)
+    width, bins = net.width, series.shape[1]
     i = max(0, min(int(begin / width), bins - 1))
     while begin < now:
         end = (i + 1) * width
@@ -40,58 +43,74 @@ def write_series(target: int, now: float, clock: Array, link: Array, series: Arr
 
 
 @inner
-def note_use(target: int, clock: Array, lane: Array, share: Array, link: Array, series: Array) -> None:
+def note_use(target: int, net: Record) -> None:
     """The use of a link may have changed: write what it was into the series, and find what it is."""
-    write_series(target, clock[at.NOW], clock, link, series)
-    use, x = 0.0, int(link[target, at.TOP])
-    while x >= 0 and link[target, at.ACTIVE] > 0.0:
-        if lane[x, at.OWN] > 0:
-            use += share[x, at.AVAILABLE]
+    write_series(target, net)
+    link, lanes = views.link_records(net)[target], views.lanes(net)
+    use, x = 0.0, link.top
+    while x >= 0 and link.active > 0:
+        if lanes[x].own > 0:
+            use += lanes[x].available
             break
-        use += share[x, at.AVAILABLE] - max(0.0, share[x, at.SPARE])
-        x = int(lane[x, at.BELOW])
-    link[target, at.USE] = use
+        use += lanes[x].available - max(0.0, lanes[x].spare)
+        x = lanes[x].below
+    link.use = use
 
 
 @inner
-def move(f: int, moves: bool, now: float, lane: Array, link: Array, route: Array, whole: Array) -> None:
-    """Flow `f` starts to move, or stops: on each of its links one more or one less does."""
-    for hop in range(whole[f, at.HOPS]):
-        target = lane[route[f, hop], at.LINK]
+def move(b: int, moves: bool, net: Record) -> None:
+    """Bundle `b` starts to move, or stops: on each of its links one more or one less does."""
+    path, lanes, link_records, now = views.paths(net), views.lanes(net), views.link_records(net), net.now
+    for hop in range(views.bundles(net)[b].hops):
+        link = link_records[lanes[path[b, hop]].link]
         if moves:
-            if link[target, at.ACTIVE] == 0.0:
-                link[target, at.BUSY_SINCE] = now
-            link[target, at.ACTIVE] += 1.0
+            if link.active == 0:
+                link.busy_since = now
+            link.active += 1
         else:
-            link[target, at.ACTIVE] -= 1.0
-            if link[target, at.ACTIVE] == 0.0:
-                link[target, at.BUSY] += now - link[target, at.BUSY_SINCE]
+            link.active -= 1
+            if link.active == 0:
+                link.busy += now - link.busy_since
+
+
+@inner
+def to_go(f: int, net: Record) -> float:
+    """Bytes a unit of weight that running flow `f` has left now; changes nothing."""
+    flow = views.flows(net)[f]
+    b, now, left = flow.bundle, net.now, 0.0
+    bundle, path = views.bundles(net)[b], views.paths(net)
+    if bundle.owner >= 0:
+        lane = views.lanes(net)[bundle.owner]
+        for hop in range(bundle.hops):
+            place = path[b, hop + path.shape[1] // 2]
+            if path[b, hop] == bundle.owner and place >= 0:
+                left = views.tags(net)[lane.block + place] - lane.service
+        if now > lane.up_to:
+            left -= lane.level * (now - lane.up_to)
+    else:
+        left = bundle.left_over
+        if bundle.owner == at.CAP and now > bundle.since:
+            left -= bundle.cap * (now - bundle.since)
+    behind: float = flow.key - views.flows(net)[bundle.first].key
+    return max(0.0, left) + behind
 
 
 @compiled
-def read_links(
-    head: Array, clock: Array, route: Array, whole: Array, real: Array, lane: Array, share: Array, level: Array,
-    link: Array, series: Array, pool: Array, left: Array, carried: Array, busy: Array
-) -> None:  # fmt: skip
+def read_links(memory: Array, carried: Array, busy: Array) -> None:
     """Bytes carried and busy seconds of every link up to now, flows in flight included."""
-    now, half = clock[at.NOW], route.shape[1] // 2
-    for target in range(link.shape[0]):
-        carried[target], busy[target] = link[target, at.CARRIED], link[target, at.BUSY]
-        if link[target, at.ACTIVE] > 0.0:
-            busy[target] += now - link[target, at.BUSY_SINCE]
-        if series.shape[1] > 0:
-            write_series(target, now, clock, link, series)
-    for f in range(head[at.FLOWS]):
-        if whole[f, at.STATE] != at.RUNNING:
+    net = memory[0]
+    flows, links, link_records = views.flows(net), views.links(net), views.link_records(net)
+    for target in range(len(carried)):
+        link = link_records[target]
+        carried[target], busy[target] = link.carried, link.busy
+        if link.active > 0:
+            busy[target] += net.now - link.busy_since
+        if net.binned > 0:
+            write_series(target, net)
+    for f in range(net.flows):
+        if flows[f].state != at.RUNNING:
             continue
-        x, to_go = whole[f, at.OWNER], 0.0
-        if x < 0:
-            to_go = real[f, at.LEFT_OVER] - real[f, at.CAP] * (now - real[f, at.SINCE])
-        for hop in range(whole[f, at.HOPS]):
-            if route[f, hop] == x and route[f, hop + half] >= 0:
-                to_go = left[lane[x, at.BLOCK] + route[f, hop + half]]
-                if now > share[x, at.UP_TO]:
-                    to_go -= level[x] * (now - share[x, at.UP_TO])
-        for hop in range(whole[f, at.HOPS]):
-            moved = real[f, at.SIZE] - real[f, at.WEIGHT] * max(0.0, to_go)
-            carried[lane[route[f, hop], at.LINK]] += max(0.0, moved)
+        moved = max(0.0, flows[f].size - flows[f].weight * to_go(f, net))
+        for hop in range(links.shape[1]):
+            if links[f, hop] >= 0:
+                carried[links[f, hop]] += moved

@@ -29,6 +29,15 @@ def check_capacity(capacity: ArrayLike) -> NDArray[np.float64]:
     return values.copy()
 
 
+def check_tolerance(tolerance: float) -> float:
+    """The tolerance, a part between 0 and 0.1."""
+    if not 0.0 <= tolerance <= 0.1:
+        raise InputError(
+            Mistake("tolerance", f"{tolerance!r} is impossible; give a part between 0 (exact) and 0.1")
+        )
+    return float(tolerance)
+
+
 def _numbers(name: str, given: ArrayLike) -> NDArray[np.float64]:
     """An array of float, or a mistake that names the argument."""
     try:
@@ -61,31 +70,31 @@ def columns(
     groups: ArrayLike | None,
     now: float,
 ) -> tuple[NDArray[Any], ...]:
-    """Every argument as an array of one row a flow, with defaults in place."""
+    """Every argument as an array of one row a flow, or of a single row where it is the default for all."""
     size = np.atleast_1d(_numbers("sizes", sizes))
     count = len(size)
     route = _wholes("routes", routes, np.int32)
     if route.size == 0:
         route = np.full((count, 1), -1, np.int32)
-    start = np.full(count, now) if starts is None else _numbers("starts", starts)
-    cap = np.full(count, np.inf) if rate_cap is None else _numbers("rate_cap", rate_cap)
-    share = np.ones(count) if weight is None else _numbers("weight", weight)
-    rank = np.zeros(count, np.int64) if priority is None else _wholes("priority", priority, np.int64)
-    group = np.full((count, 2), -1, np.int64) if groups is None else _wholes("groups", groups, np.int64)
+    start = np.full(1, now) if starts is None else _numbers("starts", starts)
+    cap = np.full(1, np.inf) if rate_cap is None else _numbers("rate_cap", rate_cap)
+    share = np.ones(1) if weight is None else _numbers("weight", weight)
+    rank = np.zeros(1, np.int64) if priority is None else _wholes("priority", priority, np.int64)
+    group = np.full((1, 2), -1, np.int64) if groups is None else _wholes("groups", groups, np.int64)
     if group.ndim == 1 and len(group) == count:
         group = np.column_stack((group, np.full(count, -1, np.int64)))
     shapes = [
-        ("sizes", size, (count,)),
-        ("starts", start, (count,)),
-        ("rate_cap", cap, (count,)),
-        ("weight", share, (count,)),
-        ("priority", rank, (count,)),
-        ("groups", group, (count, 2)),
+        ("sizes", sizes, size, (count,)),
+        ("starts", starts, start, (count,)),
+        ("rate_cap", rate_cap, cap, (count,)),
+        ("weight", weight, share, (count,)),
+        ("priority", priority, rank, (count,)),
+        ("groups", groups, group, (count, 2)),
     ]
     wrong = [
         Mistake(name, f"has shape {values.shape}; {count} flows need {shape}")
-        for name, values, shape in shapes
-        if values.shape != shape
+        for name, given, values, shape in shapes
+        if given is not None and values.shape != shape
     ]
     if route.ndim != 2 or len(route) != count:
         wrong.insert(

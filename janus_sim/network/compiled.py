@@ -1,7 +1,7 @@
 """How the functions of this package are compiled: kept on disk, divisions as numpy does them, no reference counts.
 
-Array arguments cost two atomic reference counts a call otherwise, a third of the time of the inner functions; the
-price is that a compiled function may not make arrays or lists.
+Without reference counts a compiled function may not make arrays or lists; with them every view of an array would cost
+two atomic counts.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core import types
 
 Array: TypeAlias = np.ndarray[Any, Any]
+Record: TypeAlias = Any  # one row of an array of records; the state of a network is a single one
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -40,7 +42,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast("Callable[..., Any]", kernel)
 
 
+def _wide(kind: Any) -> Any:  # noqa: ANN401
+    """int64 for every integer type, and no literals: a function is then compiled once, and not for each mixture."""
+    kind = types.unliteral(kind)  # type: ignore[no-untyped-call]
+    return types.int64 if isinstance(kind, types.Integer) else kind
+
+
 def inner(function: Function) -> Function:
     """Compile for calls from other compiled functions alone."""
     options: dict[str, Any] = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return cast("Function", numba.njit(error_model="numpy", **options)(function))
+    kernel: Any = numba.njit(error_model="numpy", **options)(function)
+    resolve = kernel.get_call_template
+    kernel.get_call_template = lambda given, named: resolve(tuple(map(_wide, given)), named)
+    return cast("Function", kernel)

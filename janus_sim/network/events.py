@@ -1,35 +1,29 @@
-"""The next event: times by slot, with one minimum for each batch of slots."""
+"""The next event: times by slot under a tree of minima, the slots in the second half of its array."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from janus_sim.network import layout as at
 from janus_sim.network.compiled import Array, inner
 
 
 @inner
-def set_next(slot: int, time: float, when: Array, soonest: Array) -> None:
-    """Write the time of a slot; the minimum of its batch becomes unknown (NaN) if this slot held it."""
-    old, batch = when[slot], slot // at.BATCH
-    when[slot] = time
-    if time <= soonest[batch]:
-        soonest[batch] = time
-    elif old == soonest[batch]:
-        soonest[batch] = np.nan
+def set_time(slot: int, time: float, tree: Array) -> None:
+    """Write the time of a slot, and the minima above it that this changes."""
+    i = len(tree) // 2 + slot
+    if tree[i] == time:
+        return
+    tree[i] = time
+    while i > 1:
+        i >>= 1
+        low = min(tree[2 * i], tree[2 * i + 1])
+        if tree[i] == low:
+            return
+        tree[i] = low
 
 
 @inner
-def first(slots: int, when: Array, soonest: Array) -> float:
-    """The earliest time of all slots."""
-    best = np.inf
-    for batch in range((slots + at.BATCH - 1) // at.BATCH):
-        if soonest[batch] != soonest[batch]:
-            low = np.inf
-            for slot in range(batch * at.BATCH, (batch + 1) * at.BATCH):
-                if when[slot] < low:
-                    low = when[slot]
-            soonest[batch] = low
-        if soonest[batch] < best:
-            best = soonest[batch]
-    return best
+def first_slot(tree: Array) -> int:
+    """The slot of the earliest time, which is ``tree[1]``; of several the first."""
+    i, half = 1, len(tree) // 2
+    while i < half:
+        i = 2 * i if tree[2 * i] == tree[i] else 2 * i + 1
+    return i - half

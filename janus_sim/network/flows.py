@@ -10,39 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 from janus_sim.errors import InputError, Mistake
 from janus_sim.network import core
 from janus_sim.network import layout as at
-from janus_sim.network.accounts import read_links
-from janus_sim.network.checks import check_capacity, check_flows, columns
+from janus_sim.network.adding import add_many, add_one
+from janus_sim.network.checks import check_capacity, check_flows, check_tolerance, columns
+from janus_sim.network.memory import Memory
+from janus_sim.network.readings import Readings
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_NAMES: Final = [
-    "head",
-    "clock",
-    "route",
-    "whole",
-    "real",
-    "when",
-    "soonest",
-    "lane",
-    "share",
-    "level",
-    "due",
-    "imminent",
-    "link",
-    "series",
-    "pool",
-    "mass",
-    "left",
-    "work",
-    "heap",
-    "group",
-    "emptied",
-    "ends",
-]
+#: From so many flows on it pays to count beforehand how many each link is given.
+_MANY: Final = 256
 
 
-class Flows:
+class Flows(Readings):
     """Flows over links that share them max-min fairly, by weight, under caps and strict priorities.
 
     Parameters
@@ -55,6 +34,9 @@ class Flows:
         Seconds of a bin at the start.
     now : float
         Seconds; the time to begin with.
+    tolerance : float
+        A link keeps its level while it is within this part of the exact one, and ends within this part of the time
+        since the network was last idle may share a re-sharing; 0 is exact. At most 0.1.
 
     Notes
     -----
@@ -78,115 +60,40 @@ class Flows:
     """
 
     def __init__(
-        self, capacity: ArrayLike, *, bins: int = 0, bin_width: float = 1e-5, now: float = 0.0
+        self,
+        capacity: ArrayLike,
+        *,
+        bins: int = 0,
+        bin_width: float = 1e-5,
+        now: float = 0.0,
+        tolerance: float = 0.0,
     ) -> None:
-        values = check_capacity(capacity)
-        links = len(values)
-        head = np.zeros(at.HEAD, np.int64)
-        head[[at.FREE_FLOW, at.FREE_LANE]] = -1
-        head[at.FREE_BLOCK :] = -1
-        link = np.zeros((links, at.LINKS))
-        link[:, at.CAPACITY], link[:, at.TOP], link[:, at.WRITTEN] = values, -1, now
-        self._arrays: dict[str, NDArray[Any]] = {
-            "head": head,
-            "clock": np.array([now, bin_width]),
-            "route": np.zeros((64, 16), np.int32),
-            "whole": np.zeros((64, at.WHOLE), np.int64),
-            "real": np.zeros((64, at.REAL)),
-            "when": np.full(64, np.inf),
-            "soonest": np.full(1, np.inf),
-            "lane": np.zeros((64, at.LANE), np.int64),
-            "share": np.zeros((64, at.SHARE)),
-            "level": np.full(64, np.inf),
-            "due": np.full(64, np.inf),
-            "imminent": np.full(1, np.inf),
-            "link": link,
-            "series": np.zeros((links, bins)),
-            "pool": np.zeros(1024, np.int64),
-            "mass": np.zeros(1024),
-            "left": np.zeros(1024),
-            "work": np.zeros((2, 64), np.int64),
-            "heap": np.zeros((128, 2)),
-            "group": np.zeros((16, at.GROUP), np.int64),
-            "emptied": np.zeros(16, np.int64),
-            "ends": np.zeros(0),
-        }
+        self._memory = Memory(check_capacity(capacity), bins, bin_width, now)
+        self._net = self._memory.net
+        part = check_tolerance(tolerance)
+        self._net["tolerance"], self._net["slack"] = part, max(part, at.SAME)
+        self._net["sway"] = max(2.0 * part, at.SAME)
         self._quiet = -np.inf  # nothing starts or ends before
-        self._pack()
-
-    def _pack(self) -> None:
-        """Line the arrays up as the compiled code takes them."""
-        self._state = tuple(self._arrays[name] for name in _NAMES)
-        self._head, self._clock = self._arrays["head"], self._arrays["clock"]
-        self._emptied = self._arrays["emptied"]
-
-    def _stretch(self, name: str, rows: int, fill: float = 0) -> None:
-        """Give an array more rows."""
-        old = self._arrays[name]
-        if rows > len(old):
-            new = np.full((rows, *old.shape[1:]), fill, old.dtype)
-            new[: len(old)] = old
-            self._arrays[name] = new
-
-    def _grow(self, hops: int, more: int = 1) -> None:
-        """Make room for `more` flows of `hops` links each, and for as many lanes and entries as they may need."""
-        head, arrays = self._head, self._arrays
-        if 2 * hops > arrays["route"].shape[1]:
-            old = arrays["route"]
-            wide = np.full((len(old), 2 * hops), -1, np.int32)
-            half = old.shape[1] // 2
-            wide[:, :half], wide[:, hops : hops + half] = old[:, :half], old[:, half:]
-            arrays["route"] = wide
-        hops = arrays["route"].shape[1] // 2
-        rows, lanes, entries = len(arrays["whole"]), len(arrays["lane"]), len(arrays["pool"])
-        while rows < head[at.FLOWS] + more:
-            rows *= 2
-        while lanes < head[at.LANES] + hops:
-            lanes *= 2
-        while entries < head[at.POOL_TOP] + hops * max(16, 2 * head[at.LARGEST]):
-            entries *= 2
-        for name in ("route", "whole", "real"):
-            self._stretch(name, rows)
-        self._stretch("when", rows, np.inf)
-        self._stretch("soonest", rows // at.BATCH, np.inf)
-        for name in ("lane", "share"):
-            self._stretch(name, lanes)
-        for name in ("level", "due"):
-            self._stretch(name, lanes, np.inf)
-        self._stretch("imminent", lanes // at.BATCH, np.inf)
-        for name in ("pool", "mass", "left"):
-            self._stretch(name, entries)
-        self._stretch("heap", rows + lanes)
-        if lanes > arrays["work"].shape[1]:
-            work = np.zeros((2, lanes), np.int64)
-            work[:, : arrays["work"].shape[1]] = arrays["work"]
-            arrays["work"] = work
-        self._pack()
 
     @property
     def now(self) -> float:
         """Seconds: the time reached."""
-        return float(self._clock[at.NOW])
+        return float(self._net["now"][0])
 
     @property
     def in_flight(self) -> int:
         """Flows added that have not ended, waiting ones included."""
-        return int(self._head[at.IN_FLIGHT])
+        return int(self._net["in_flight"][0])
 
     def groups(self, count: int, flows: int = 0) -> int:
         """Reserve `count` consecutive groups and return the first.
 
         A group becomes empty when all flows added to it have ended; with `flows`, not before that many were added.
         """
-        first = int(self._head[at.GROUPS])
-        room = len(self._arrays["group"])
-        if first + count > room:
-            self._stretch("group", max(2 * room, first + count))
-            self._stretch("emptied", max(2 * room, first + count))
-            self._pack()
-        fresh = self._arrays["group"][first : first + count]
-        fresh[:] = (flows, flows, -1, -1, -1)
-        self._head[at.GROUPS] = first + count
+        first = int(self._net["groups"][0])
+        self._memory.grow_groups(first + count)
+        self._memory["group"][first : first + count] = (flows, flows, -1, -1, -1)
+        self._net["groups"] = first + count
         return first
 
     def add_one(
@@ -211,33 +118,27 @@ class Flows:
         """
         if start < self._quiet:
             self._quiet = start
-        state = self._state
-        name = core.add_one(*state, route, size, start, rate_cap, weight, priority, group_a, group_b)
+        net = self._net
+        name = add_one(net, route, size, start, rate_cap, weight, priority, group_a, group_b)
         while name == at.GROW:
-            self._grow(len(route))
-            name = core.add_one(
-                *self._state, route, size, start, rate_cap, weight, priority, group_a, group_b
-            )
+            self._memory.grow(len(route))
+            name = add_one(net, route, size, start, rate_cap, weight, priority, group_a, group_b)
         if name == at.WRONG:
             start = self.now if start == -np.inf else start
-            told = columns(
-                route.reshape(1, -1),
-                [size],
-                [start],
-                [rate_cap],
-                [weight],
-                [priority],
-                [[group_a, group_b]],
-                self.now,
-            )
-            self._refuse(told)
+            group = [[group_a, group_b]]
+            row = route.reshape(1, -1)
+            self._refuse(columns(row, [size], [start], [rate_cap], [weight], [priority], group, self.now))
         return int(name)
+
+    def _mistakes(self, told: tuple[NDArray[Any], ...]) -> list[Mistake]:
+        """What is wrong with flows."""
+        capacity = self._memory["link"]["capacity"]
+        return check_flows(capacity, *told, now=self.now, groups=int(self._net["groups"][0]))
 
     def _refuse(self, told: tuple[NDArray[Any], ...]) -> None:
         """Say which flows are wrong and why."""
-        capacity = self._arrays["link"][:, at.CAPACITY]
-        mistakes = check_flows(capacity, *told, now=self.now, groups=int(self._head[at.GROUPS]))
-        raise InputError(mistakes or [Mistake("network", "a flow was refused without a reason that we know")])
+        unknown = [Mistake("network", "a flow was refused without a reason that we know")]
+        raise InputError(self._mistakes(told) or unknown)
 
     def add(
         self,
@@ -275,24 +176,30 @@ class Flows:
             Naming each flow that is impossible; none is added then.
         """
         told = columns(routes, sizes, starts, rate_cap, weight, priority, groups, self.now)
-        capacity = self._arrays["link"][:, at.CAPACITY]
-        mistakes = check_flows(capacity, *told, now=self.now, groups=int(self._head[at.GROUPS]))
+        mistakes = self._mistakes(told)
         if mistakes:
             raise InputError(mistakes)
-        first, count = int(self._head[at.NEXT_ID]), len(told[1])
+        return self._put(told)
+
+    def _put(self, told: tuple[NDArray[Any], ...]) -> Integers:
+        """Add flows that have been checked; their ids."""
+        first, count, hops = int(self._net["next_id"][0]), len(told[1]), told[0].shape[1]
         self._quiet = min(self._quiet, float(told[2].min(initial=np.inf)))
-        self._grow(told[0].shape[1], count)
-        code, done = core.add_many(*self._state, 0, *told)
+        expected = self._memory.expect(told[0]) if count >= _MANY and len(told[5]) == 1 else 0
+        self._memory.grow(hops, count, expected)
+        code, done = add_many(self._net, 0, *told)
         while code == at.GROW:
-            self._grow(told[0].shape[1], count - done)
-            code, done = core.add_many(*self._state, done, *told)
+            self._memory.grow(hops, count - done)
+            code, done = add_many(self._net, done, *told)
+        if expected:
+            self._memory.forget()
         if code == at.WRONG:
             self._refuse(told)
         return np.arange(first, first + count)
 
     def next_end(self) -> float:
         """Seconds: when the next flow ends, or starts, if nothing else changes; infinite if none will."""
-        return float(core.run(*self._state, -np.inf)[2])
+        return float(core.run(self._net, -np.inf)[2])
 
     def advance(self, until: float) -> tuple[float, Integers]:
         """Run through starts and ends to `until`, at most to the first instant at which a group becomes empty.
@@ -304,21 +211,20 @@ class Flows:
         groups : array of int
             The groups that emptied at that time, ascending. Call again to go on.
         """
-        if not until >= self._clock[at.NOW]:
-            raise InputError(Mistake("network", f"cannot run to {until!r} s: it is already {self.now!r} s"))
-        if until + at.ROUNDING * abs(until) < self._quiet:  # nothing happens before: only the time goes on
-            self._clock[at.NOW] = until
+        if until + at.ROUNDING * abs(until) < self._quiet and until >= self.now:
+            self._net["now"] = until  # nothing happens before: only the time goes on
             return until, _NONE
-        code, now, following, count = core.run(*self._state, until)
-        while code == at.GROW:
-            self._grow(1)
-            code, now, following, count = core.run(*self._state, until)
+        if not until >= self.now:
+            raise InputError(Mistake("network", f"cannot run to {until!r} s: it is already {self.now!r} s"))
+        while (told := core.run(self._net, until))[0] == at.GROW:
+            self._memory.grow(1)
+        _, now, following, count = told
         if not count:
             self._quiet = following
             return now, _NONE
         self._quiet = -np.inf
-        self._head[at.EMPTIED] = 0
-        ended = self._emptied[:count].copy()
+        self._net["emptying"] = 0
+        ended = self._memory["emptied"][:count].copy()
         ended.sort()
         return now, ended
 
@@ -327,55 +233,17 @@ class Flows:
 
         The link is -1 if its own cap held it, or nothing; both are -1 if no flow has ended.
         """
-        row = self._arrays["group"][group]
-        return int(row[at.LAST_ID]), int(row[at.LAST_LINK])
+        row = self._memory["group"][group]
+        return int(row["last_id"]), int(row["last_link"])
 
     def set_capacity(self, link: int, value: float) -> None:
         """Give a link another capacity, in bytes per second, from now on; 0 stops its flows until it is raised."""
-        if not 0 <= link < len(self._arrays["link"]) or not 0.0 <= value < np.inf:
+        if not 0 <= link < len(self._memory["link"]) or not 0.0 <= value < np.inf:
             raise InputError(
                 Mistake(f"link {link}", f"cannot have capacity {value!r}; give bytes per second of a link")
             )
         self._quiet = -np.inf
-        core.change(link, value, *(self._arrays[name] for name in ("head", "lane", "share", "link", "work")))
-
-    def _read(self) -> tuple[Floats, Floats]:
-        """Bytes carried and busy seconds of each link up to now."""
-        core.run(*self._state, -np.inf)
-        links = len(self._arrays["link"])
-        carried, busy = np.zeros(links), np.zeros(links)
-        names = [
-            "head",
-            "clock",
-            "route",
-            "whole",
-            "real",
-            "lane",
-            "share",
-            "level",
-            "link",
-            "series",
-            "pool",
-            "left",
-        ]
-        arrays = [self._arrays[name] for name in names]
-        read_links(*arrays, carried, busy)
-        return carried, busy
-
-    @property
-    def carried(self) -> Floats:
-        """(links,) bytes carried up to now; of ended flows exactly their sizes."""
-        return self._read()[0]
-
-    @property
-    def busy(self) -> Floats:
-        """(links,) seconds in which any flow was moving."""
-        return self._read()[1]
-
-    def series(self) -> tuple[Floats, float]:
-        """(links, bins) bytes carried in each bin of time, from 0 on, and the width of a bin in seconds."""
-        self._read()
-        return self._arrays["series"].copy(), float(self._clock[at.WIDTH])
+        core.change(self._net, link, value)
 
 
 _NONE: Final[Integers] = np.empty(0, np.int64)

@@ -1,7 +1,8 @@
-"""The flows of each (link, priority), a lane: compiled lists that a flow enters and leaves in constant time.
+"""The bundles of each (link, priority), a lane: compiled lists that a bundle enters and leaves in constant time.
 
-A lane's entries lie in one block of the pool, its own flows first. Beside each entry stand its weight in this lane
-(`mass`: a route may cross a link twice) and, of own flows, the bytes a unit of weight still to go (`left`).
+A lane's entries lie in one block of the pool, its own bundles first. An entry holds what a visit reads, one after the
+other in memory: the bundle, its owner and the other lanes of its route; `mass`, its weight in this lane (a route may
+cross a link twice); and of own bundles the `tag`, the service of the lane at which the first of its flows ends.
 """
 
 from __future__ import annotations
@@ -9,205 +10,192 @@ from __future__ import annotations
 import numpy as np
 
 from janus_sim.network import layout as at
-from janus_sim.network.compiled import Array, inner
+from janus_sim.network import views
+from janus_sim.network.blocks import give_block, take_block, widen
+from janus_sim.network.compiled import Record, inner
+from janus_sim.network.events import set_time
+from janus_sim.network.marks import mark
 
 
 @inner
-def mark(x: int, head: Array, lane: Array, work: Array) -> None:
-    """Put lane `x` among those that wait for a visit."""
-    if lane[x, at.IS_DIRTY] == 0:
-        lane[x, at.IS_DIRTY] = 1
-        work[0, head[at.DIRTY]] = x
-        head[at.DIRTY] += 1
+def feel(x: int, net: Record) -> None:
+    """Put lane `x` among those whose use may have changed, if anybody asks."""
+    if net.binned == 0:
+        return
+    lane = views.lanes(net)[x]
+    if lane.is_touched == 0:
+        lane.is_touched = 1
+        views.touched(net)[net.touches] = x
+        net.touches += 1
 
 
 @inner
-def feel(x: int, head: Array, lane: Array, work: Array) -> None:
-    """Put lane `x` among those whose use may have changed."""
-    if lane[x, at.IS_TOUCHED] == 0:
-        lane[x, at.IS_TOUCHED] = 1
-        work[1, head[at.TOUCHED]] = x
-        head[at.TOUCHED] += 1
+def rest(x: int, net: Record) -> float:
+    """Bytes/s that lane `x` leaves to larger priorities: nothing where it holds bundles back."""
+    lane = views.lanes(net)[x]
+    left: float = lane.spare
+    return left if lane.own == 0 and left > net.slack * lane.available else 0.0
 
 
 @inner
-def rest(x: int, lane: Array, share: Array) -> float:
-    """Bytes/s that lane `x` leaves to larger priorities: nothing where it holds flows back."""
-    left = share[x, at.SPARE]
-    return left if lane[x, at.OWN] == 0 and left > at.SAME * share[x, at.AVAILABLE] else 0.0
-
-
-@inner
-def grant(x: int, available: float, head: Array, lane: Array, share: Array, work: Array) -> None:
+def grant(x: int, available: float, net: Record) -> None:
     """Tell lane `x` what it may use."""
-    change = available - share[x, at.AVAILABLE]
+    lane = views.lanes(net)[x]
+    change = available - lane.available
     if change != 0.0:
-        share[x, at.AVAILABLE] = available
-        share[x, at.SPARE] += change
-        share[x, at.SLOP] += abs(change)
-        mark(x, head, lane, work)
-        feel(x, head, lane, work)
+        lane.available = available
+        lane.spare += change
+        lane.slop += abs(change)
+        mark(x, net)
+        feel(x, net)
 
 
 @inner
-def take_block(room: int, head: Array, pool: Array) -> int:
-    """First entry of a free block of `room` pool entries, a power of two."""
-    kind = at.FREE_BLOCK
-    while 1 << (kind - at.FREE_BLOCK) < room:
-        kind += 1
-    block = int(head[kind])
-    if block >= 0:
-        head[kind] = pool[block]
-        return block
-    block = int(head[at.POOL_TOP])
-    head[at.POOL_TOP] += room
-    head[at.LARGEST] = max(head[at.LARGEST], room)
-    return block
-
-
-@inner
-def give_block(block: int, room: int, head: Array, pool: Array) -> None:
-    """Put a block back into its free list."""
-    kind = at.FREE_BLOCK
-    while 1 << (kind - at.FREE_BLOCK) < room:
-        kind += 1
-    pool[block] = head[kind]
-    head[kind] = block
-
-
-@inner
-def open_lane(
-    target: int, ranking: int, now: float, head: Array, lane: Array, share: Array, level: Array, link: Array, pool: Array,
-    work: Array
-) -> int:  # fmt: skip
-    """The lane of a link for one priority, made if there is none."""
-    above, below = -1, int(link[target, at.TOP])
-    while below >= 0 and lane[below, at.RANKING] < ranking:
-        above, below = below, int(lane[below, at.BELOW])
-    if below >= 0 and lane[below, at.RANKING] == ranking:
-        return below
-    x = int(head[at.FREE_LANE])
+def new_lane(target: int, ranking: int, above: int, below: int, net: Record) -> int:
+    """A fresh lane between two others of its link, or at an end."""
+    lanes, link = views.lanes(net), views.link_records(net)[target]
+    x = int(net.free_lane)
     if x >= 0:
-        head[at.FREE_LANE] = lane[x, at.BELOW]
+        net.free_lane = lanes[x].below
     else:
-        x = int(head[at.LANES])
-        head[at.LANES] += 1
-    lane[x, at.LINK], lane[x, at.RANKING], lane[x, at.BELOW], lane[x, at.ABOVE] = (
-        target,
-        ranking,
-        below,
-        above,
-    )
-    lane[x, at.ROOM], lane[x, at.COUNT], lane[x, at.OWN], lane[x, at.STALE] = 8, 0, 0, 0
-    lane[x, at.BLOCK] = take_block(8, head, pool)
-    share[x, at.OWN_MASS], share[x, at.SLOP], share[x, at.CEILING], share[x, at.UP_TO] = 0.0, 0.0, 0.0, now
-    level[x] = np.inf
+        x = int(net.lanes)
+        net.lanes += 1
+    lane, room = lanes[x], 8
+    while room < link.expected:
+        room *= 2
+    lane.link, lane.ranking, lane.below, lane.above = target, ranking, below, above
+    lane.room, lane.count, lane.own, lane.block = room, 0, 0, take_block(room, net)
+    lane.is_dirty, lane.is_touched, lane.stale, lane.doubled, lane.late = 0, 0, 0, 0, 0
+    lane.own_mass, lane.slop, lane.ceiling, lane.level = 0.0, 0.0, 0.0, np.inf
+    lane.service, lane.up_to, lane.least, lane.low_cap = 0.0, net.now, np.inf, np.inf
     if below >= 0:
-        lane[below, at.ABOVE] = x
+        lanes[below].above = x
     if above >= 0:
-        lane[above, at.BELOW] = x
-        share[x, at.AVAILABLE] = rest(above, lane, share)
+        lanes[above].below = x
+        lane.available = rest(above, net)
     else:
-        link[target, at.TOP] = x
-        share[x, at.AVAILABLE] = link[target, at.CAPACITY]
-    share[x, at.SPARE] = share[x, at.AVAILABLE]
+        link.top = x
+        lane.available = link.capacity
+    lane.spare = lane.available
     return x
 
 
 @inner
-def close_lane(
-    x: int, head: Array, lane: Array, share: Array, level: Array, link: Array, pool: Array, work: Array
-) -> None:
+def open_lane(target: int, ranking: int, net: Record) -> int:
+    """The lane of a link for one priority, made if there is none."""
+    lanes = views.lanes(net)
+    above, below = -1, int(views.link_records(net)[target].top)
+    while below >= 0 and lanes[below].ranking < ranking:
+        above, below = below, int(lanes[below].below)
+    if below >= 0 and lanes[below].ranking == ranking:
+        return below
+    return new_lane(target, ranking, above, below, net)
+
+
+@inner
+def close_lane(x: int, net: Record) -> None:
     """Remove an empty lane from its link; what it had goes to the lane below. Its slot is freed at the settling."""
-    above, below = lane[x, at.ABOVE], lane[x, at.BELOW]
-    level[x] = np.inf
+    lanes = views.lanes(net)
+    lane = lanes[x]
+    above, below = lane.above, lane.below
+    lane.level = np.inf
     if above >= 0:
-        lane[above, at.BELOW] = below
+        lanes[above].below = below
     else:
-        link[lane[x, at.LINK], at.TOP] = below
+        views.link_records(net)[lane.link].top = below
     if below >= 0:
-        lane[below, at.ABOVE] = above
-        grant(below, share[x, at.AVAILABLE], head, lane, share, work)
-    give_block(lane[x, at.BLOCK], lane[x, at.ROOM], head, pool)
-    feel(x, head, lane, work)
+        lanes[below].above = above
+        grant(below, lane.available, net)
+    give_block(lane.block, lane.room, net)
+    set_time(x, np.inf, views.due(net))
+    feel(x, net)
+    views.closed(net)[net.closings] = x
+    net.closings += 1
 
 
 @inner
-def enter(
-    f: int,
-    hop: int,
-    x: int,
-    weight: float,
-    head: Array,
-    lane: Array,
-    pool: Array,
-    mass: Array,
-    left: Array,
-    route: Array,
-) -> None:
-    """Append flow `f` to the foreign flows of lane `x`, or add to its weight there if it crosses the link again."""
-    half = route.shape[1] // 2
+def enter(b: int, hop: int, net: Record) -> None:
+    """Append bundle `b` to the foreign ones of a lane of its path, unless it stands there since an earlier hop."""
+    path, other = views.paths(net), views.other(net)
+    half, x = path.shape[1] // 2, path[b, hop]
+    lane = views.lanes(net)[x]
     for earlier in range(hop):
-        if route[f, earlier] == x:
-            route[f, hop], route[f, hop + half] = x, -1
-            mass[lane[x, at.BLOCK] + route[f, earlier + half]] += weight
+        if path[b, earlier] == x:
+            path[b, hop + half] = -1
+            lane.doubled = 1
             return
-    count, room, block = lane[x, at.COUNT], lane[x, at.ROOM], lane[x, at.BLOCK]
-    if count == room:
-        old, block = block, take_block(2 * room, head, pool)
-        for i in range(count):
-            pool[block + i], mass[block + i], left[block + i] = pool[old + i], mass[old + i], left[old + i]
-        give_block(old, room, head, pool)
-        lane[x, at.BLOCK], lane[x, at.ROOM] = block, 2 * room
-    pool[block + count] = (f << at.HOP_BITS) | hop
-    mass[block + count] = weight
-    route[f, hop], route[f, hop + half] = x, count
-    lane[x, at.COUNT] = count + 1
+    if lane.count == lane.room:
+        widen(x, net)
+    i = lane.block + lane.count
+    views.who(net)[i], views.keeper(net)[i] = b, at.NOBODY
+    place, end = i * net.others, (i + 1) * net.others
+    for k in range(views.bundles(net)[b].hops):
+        if path[b, k] != x:
+            other[place] = path[b, k]
+            place += 1
+    while place < end:
+        other[place] = -1
+        place += 1
+    path[b, hop + half] = lane.count
+    lane.count += 1
 
 
 @inner
-def exchange(
-    x: int, i: int, j: int, lane: Array, pool: Array, mass: Array, left: Array, route: Array
-) -> None:
+def place_at(b: int, x: int, i: int, net: Record) -> None:
+    """Write down that bundle `b` stands at place `i` of lane `x`."""
+    path, hop = views.paths(net), 0
+    while path[b, hop] != x:
+        hop += 1
+    path[b, hop + path.shape[1] // 2] = i
+
+
+@inner
+def place_of(b: int, x: int, net: Record) -> int:
+    """Where bundle `b` stands in lane `x`."""
+    path, hop = views.paths(net), 0
+    while path[b, hop] != x:
+        hop += 1
+    return int(path[b, hop + path.shape[1] // 2])
+
+
+@inner
+def exchange(x: int, i: int, j: int, net: Record) -> None:
     """Exchange the entries `i` and `j` of lane `x`."""
     if i == j:
         return
-    a, b = lane[x, at.BLOCK] + i, lane[x, at.BLOCK] + j
-    half, hop_mask = route.shape[1] // 2, (1 << at.HOP_BITS) - 1
-    pool[a], pool[b] = pool[b], pool[a]
-    mass[a], mass[b] = mass[b], mass[a]
-    left[a], left[b] = left[b], left[a]
-    route[pool[a] >> at.HOP_BITS, (pool[a] & hop_mask) + half] = i
-    route[pool[b] >> at.HOP_BITS, (pool[b] & hop_mask) + half] = j
+    who, keeper, other = views.who(net), views.keeper(net), views.other(net)
+    mass, tag, others, block = views.masses(net), views.tags(net), net.others, views.lanes(net)[x].block
+    a, b = block + i, block + j
+    one, two = who[a], who[b]
+    who[a], who[b] = two, one
+    place_at(two, x, i, net)
+    place_at(one, x, j, net)
+    one, two = keeper[a], keeper[b]
+    keeper[a], keeper[b] = two, one
+    for k in range(others):
+        one, two = other[a * others + k], other[b * others + k]
+        other[a * others + k], other[b * others + k] = two, one
+    mine, its = mass[a], mass[b]
+    mass[a], mass[b] = its, mine
+    mine, its = tag[a], tag[b]
+    tag[a], tag[b] = its, mine
 
 
 @inner
-def quit_lane(f: int, hop: int, lane: Array, pool: Array, mass: Array, left: Array, route: Array) -> None:
-    """Take flow `f`, foreign at this hop, out of its lane."""
-    x, place = route[f, hop], route[f, hop + route.shape[1] // 2]
+def quit_lane(b: int, hop: int, net: Record) -> None:
+    """Take bundle `b`, foreign at this hop, out of its lane."""
+    path = views.paths(net)
+    x, place = path[b, hop], path[b, hop + path.shape[1] // 2]
     if place >= 0:
-        last = lane[x, at.COUNT] - 1
-        exchange(x, place, last, lane, pool, mass, left, route)
-        lane[x, at.COUNT] = last
+        lane = views.lanes(net)[x]
+        exchange(x, place, lane.count - 1, net)
+        lane.count -= 1
 
 
 @inner
-def entry_of(f: int, x: int, whole: Array, route: Array) -> int:
-    """Where flow `f` stands in lane `x`."""
-    half = route.shape[1] // 2
-    for hop in range(whole[f, at.HOPS]):
-        if route[f, hop] == x and route[f, hop + half] >= 0:
-            return int(route[f, hop + half])
-    return -1
-
-
-@inner
-def bring(x: int, now: float, lane: Array, share: Array, level: Array, left: Array) -> None:
-    """Take off what the own flows of lane `x` have moved up to now."""
-    step = now - share[x, at.UP_TO]
-    share[x, at.UP_TO] = now
-    if step > 0.0 and lane[x, at.OWN] > 0 and level[x] > 0.0:
-        moved = step * level[x]
-        block = lane[x, at.BLOCK]
-        for i in range(block, block + lane[x, at.OWN]):
-            left[i] = max(0.0, left[i] - moved)
+def bring(x: int, net: Record) -> None:
+    """Count what the own bundles of lane `x` have moved up to now."""
+    lane, now = views.lanes(net)[x], net.now
+    if lane.own > 0 and now > lane.up_to and lane.level < np.inf:
+        lane.service += (now - lane.up_to) * lane.level
+    lane.up_to = now

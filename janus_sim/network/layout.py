@@ -1,109 +1,204 @@
-"""Where each number of the fluid state lives: the columns of the flat arrays that the compiled code works on."""
+"""Where each number of the fluid state lives: the records that the compiled code works on, and its constants."""
 
 from __future__ import annotations
 
 from typing import Final
 
-# head: int64 counters of the whole state
-FLOWS: Final = 0  # flow slots ever used
-FREE_FLOW: Final = 1  # first slot of the free list, -1 none
-NEXT_ID: Final = 2  # id of the next flow
-IN_FLIGHT: Final = 3  # flows added and not yet ended
-LANES: Final = 4  # lane slots ever used
-FREE_LANE: Final = 5
-POOL_TOP: Final = 6  # entries of the pool ever handed out
-LARGEST: Final = 7  # entries of the largest block handed out
-DIRTY: Final = 8  # lanes waiting for a visit
-TOUCHED: Final = 9  # lanes in which anything has changed since the last settling
-BUSTLE: Final = 10  # flows that joined or left since the last settling
-MOVING: Final = 11  # flows past their start
-EMPTIED: Final = 12  # groups that emptied in this call
-GROUPS: Final = 13  # groups handed out
-EVENTS: Final = 14  # instants run through, ever
-VISITS: Final = 15  # lanes visited, ever
-FILLINGS: Final = 16  # whole fillings, ever
-FREE_BLOCK: Final = 20  # first of the free lists of blocks, one for each power of two
-HEAD: Final = 60
+import numpy as np
 
-# clock: float64 of the whole state
-NOW: Final = 0
-WIDTH: Final = 1  # seconds of one bin of the series
+#: Arrays of the state, as `views` opens them: name, and whether it has columns.
+ARRAYS: Final = {
+    "flow": 1,
+    "links": 2,
+    "bundle": 1,
+    "path": 2,
+    "table": 1,
+    "lane": 1,
+    "link": 1,
+    "series": 2,
+    "who": 1,
+    "keeper": 1,
+    "other": 1,
+    "mass": 1,
+    "tag": 1,
+    "blocks": 1,
+    "heads": 1,
+    "words": 1,
+    "later": 1,
+    "turns": 1,
+    "due": 1,
+    "when": 1,
+    "touched": 1,
+    "closed": 1,
+    "group": 1,
+    "emptied": 1,
+    "ends": 1,
+}
 
-# whole: int64 columns of a flow
-ID: Final = 0
-GROUP_A: Final = 1
-GROUP_B: Final = 2
-STATE: Final = 3
-OWNER: Final = 4  # the lane that holds it back, -1 its own cap or nothing
-PRIORITY: Final = 5
-FOLLOWING: Final = 6  # next free slot
-HOPS: Final = 7
-WHOLE: Final = 8
-FREE: Final = 0  # values of STATE
+_COUNTERS = [
+    "others",  # places of an entry for the other lanes of its bundle
+    "flows",  # slots ever used
+    "free_flow",  # first slot of the free list, -1 none
+    "next_id",
+    "in_flight",  # flows added and not yet ended
+    "bundles",
+    "free_bundle",
+    "lanes",
+    "free_lane",
+    "pool_top",  # entries of the pool ever handed out
+    "largest",  # entries of the largest block handed out
+    "dirty",  # lanes waiting for a visit
+    "laters",  # of these, lanes of other priorities than the one being repaired
+    "repairs",  # 1 during a repair
+    "current",  # the priority being repaired
+    "lowest_bits",  # of the level of the first bucket
+    "shift",  # of bits of levels to their bucket
+    "next_spread",  # visits after which the buckets are spread anew
+    "touches",  # lanes whose use has changed since the last settling; kept for the series alone
+    "closings",  # lanes emptied since the last settling
+    "bustle",  # flows that joined or left since the last settling
+    "moving",  # flows past their start
+    "unshared",  # bundles that nobody owns yet, for a filling will find who does
+    "emptying",  # groups that emptied in this call
+    "groups",  # groups handed out
+    "binned",  # 1 if there is a series
+    "events",  # instants run through, ever
+    "visits",  # lanes visited, ever
+    "fillings",  # whole fillings, ever
+]
+
+#: The whole state: the clock, counters, and of each array where it lies, its rows and its columns.
+NET: Final = np.dtype(
+    [
+        ("now", "f8"),
+        ("width", "f8"),  # seconds of one bin of the series
+        ("tolerance", "f8"),  # ends within this part of the elapsed time share a settling
+        ("hold", "f8"),  # the settling may wait until then; -inf: it may not; NaN: there has been no end
+        ("slack", "f8"),  # a lane keeps its level while it is within this part of the exact one
+        ("sway", "f8"),  # a bundle changes owners where levels differ by more than this part
+        ("busy_from", "f8"),  # when the first of the flows in motion found the network idle
+        *[(name, "i8") for name in _COUNTERS],
+        *[(name + part, "i8") for name in ARRAYS for part in ("", "_rows", "_columns")],
+    ]
+)
+
+FLOW: Final = np.dtype(
+    [
+        ("size", "f8"),  # bytes
+        ("weight", "f8"),
+        ("cap", "f8"),  # rate cap a unit of weight
+        ("key", "f8"),  # what its bundle will have moved a unit of weight when it ends
+        ("id", "i8"),
+        ("priority", "i8"),
+        ("group_a", "i4"),
+        ("group_b", "i4"),
+        ("bundle", "i4"),
+        ("child", "i4"),  # first of the flows that end after it, in its bundle
+        ("sibling", "i4"),  # the next of these; of a free slot the next free slot
+        ("state", "i4"),
+    ],
+    align=True,
+)
+FREE: Final = 0  # values of state
 WAITING: Final = 1
 RUNNING: Final = 2
 
-# real: float64 columns of a flow
-SIZE: Final = 0
-WEIGHT: Final = 1
-CAP: Final = 2  # rate cap a unit of weight
-LEFT_OVER: Final = 3  # bytes a unit of weight left at SINCE; only of flows without an owner
-SINCE: Final = 4
-FIXED: Final = 5  # in a filling: the level at which it was held, -1 before
-COUNTED: Final = 6  # in a filling: its level before
-REAL: Final = 8
+#: Running flows of one route, weight, cap and priority: they move alike, and end in the order of their sizes.
+BUNDLE: Final = np.dtype(
+    [
+        ("weight", "f8"),  # of one flow
+        ("cap", "f8"),  # rate cap a unit of weight
+        ("priority", "i8"),
+        (
+            "left_over",
+            "f8",
+        ),  # bytes a unit of weight left to its first flow at `since`; only without an owner
+        ("since", "f8"),
+        ("counted", "f8"),  # in a filling: its level before
+        ("number", "i4"),
+        ("owner", "i4"),  # the lane that holds it back, or one of the values below
+        ("first", "i4"),  # the flow that ends first
+        ("hops", "i4"),
+        ("next", "i4"),  # next bundle of its place in the table; of a free slot the next free slot
+        ("place", "i4"),  # in the table
+    ],
+    align=True,
+)
+CAP: Final = -1  # values of an owner that is no lane: its own rate cap
+NOBODY: Final = -2  # not shared out yet
+UNFIXED: Final = -3  # in a filling: not yet
 
-# lane: int64 columns; a lane is the flows of one priority on one link, the ones that it holds back (its own) first
-OWN: Final = 0  # number of its own flows
-BELOW: Final = 1  # lane of the next larger priority on the link, -1 none
-IS_DIRTY: Final = 2
-IS_TOUCHED: Final = 3
-RANKING: Final = 4  # the priority
-BLOCK: Final = 5  # first pool entry of its flows
-COUNT: Final = 6  # number of its flows
-STALE: Final = 7  # its own flows have changed since its next end was found
-LINK: Final = 8
-ABOVE: Final = 9  # lane of the next smaller priority
-ROOM: Final = 10  # entries of its block
-LANE: Final = 16
+#: The bundles of one priority on one link, the ones that it holds back (its own) first.
+LANE: Final = np.dtype(
+    [
+        (
+            "spare",
+            "f8",
+        ),  # bytes/s that are left for its own: available less what the others (foreign ones) use
+        ("slop", "f8"),  # sum of the changes of spare since it was last summed anew
+        ("level", "f8"),  # bytes/s a unit of weight of its own; infinite while it has none
+        ("ceiling", "f8"),  # no foreign bundle has a level above it
+        ("own_mass", "f8"),  # weight of its own
+        ("available", "f8"),  # bytes/s that smaller priorities leave
+        ("own", "i4"),  # number of its own
+        ("is_dirty", "i1"),
+        ("is_touched", "i1"),
+        ("stale", "i1"),  # its own have changed since they were weighed
+        ("doubled", "i1"),  # some route may cross the link twice
+        ("late", "i1"),  # its next end must be found anew
+        ("below", "i4"),  # lane of the next larger priority on the link, -1 none
+        # the second cache line
+        ("service", "f8"),  # bytes a unit of weight that its own have moved since its beginning, at `up_to`
+        ("up_to", "f8"),
+        ("least", "f8"),  # the least tag of its own, NaN unknown
+        ("low_cap", "f8"),  # no own bundle has a cap below it
+        ("block", "i8"),  # first pool entry
+        ("ranking", "i8"),  # the priority
+        ("above", "i4"),  # lane of the next smaller priority, -1 none
+        ("count", "i4"),  # number of its bundles
+        ("room", "i4"),  # entries of its block
+        ("link", "i4"),
+        ("next_marked", "i4"),  # in its bucket
+    ],
+    align=True,
+)
 
-# share: float64 columns of a lane
-SPARE: Final = 0  # bytes/s that are left for its own flows: AVAILABLE less what the others (foreign ones) use
-SLOP: Final = 1  # sum of the changes of SPARE since it was last summed anew
-CEILING: Final = 2  # no foreign flow has a level above it
-AVAILABLE: Final = 3  # bytes/s that smaller priorities leave
-OWN_MASS: Final = 4  # weight of its own flows
-UP_TO: Final = 5  # what its own flows have left is known for this time
-SHARE: Final = 8
+LINK: Final = np.dtype(
+    [
+        ("capacity", "f8"),
+        ("carried", "f8"),  # bytes of ended flows
+        ("busy", "f8"),  # seconds with a flow moving, up to busy_since
+        ("busy_since", "f8"),
+        ("use", "f8"),  # bytes/s since `written`
+        ("written", "f8"),  # the series is written up to here
+        ("active", "i4"),  # number of bundles that move
+        ("top", "i4"),  # lane of the smallest priority, -1 none
+        ("expected", "i4"),  # flows that are about to be added
+        ("spare_word", "i4"),
+    ],
+    align=True,
+)
 
-# link: float64 columns
-CAPACITY: Final = 0
-CARRIED: Final = 1  # bytes of ended flows
-BUSY: Final = 2  # seconds with a flow moving, up to BUSY_SINCE
-BUSY_SINCE: Final = 3
-ACTIVE: Final = 4  # number of flows that move
-USE: Final = 5  # bytes/s since WRITTEN
-WRITTEN: Final = 6  # the series is written up to here
-TOP: Final = 7  # lane of the smallest priority, -1 none
-LINKS: Final = 8
+GROUP: Final = np.dtype(
+    [
+        ("members", "i8"),  # flows not yet ended
+        ("expected", "i8"),  # of these, flows not yet added
+        ("last_id", "i8"),
+        ("last_link", "i8"),
+        ("last_event", "i8"),
+    ]
+)
 
-# group: int64 columns
-MEMBERS: Final = 0  # flows not yet ended
-EXPECTED: Final = 1  # of these, flows not yet added
-LAST_ID: Final = 2
-LAST_LINK: Final = 3
-LAST_EVENT: Final = 4
-GROUP: Final = 5
+#: A row of a heap.
+TURN: Final = np.dtype([("key", "f8"), ("item", "i8")])
 
 # what a compiled call answers
 DONE: Final = 0
 GROW: Final = -1  # make room and call again
 WRONG: Final = -2  # the flow is refused
 
-#: Slots that share one minimum of their next event.
-BATCH: Final = 64
-#: Bits of a pool entry that hold the hop; the others hold the flow slot.
-HOP_BITS: Final = 8
+#: Buckets of the lanes that wait for a visit; a word of 64 bits has a bit for each 64.
+BUCKETS: Final = 4096
 #: Levels closer than this, relatively, are one level.
 SAME: Final = 1e-13
 #: Events closer than this, relative to the time, are one instant.
@@ -112,3 +207,7 @@ INSTANT: Final = 1e-12
 ROUNDING: Final = 1e-14
 #: A sum is made anew when the changes to it add up to this many times what is left of it.
 TIRED: Final = 100.0
+#: A running sum of bytes may grow to this many times what is compared with it, before it begins anew.
+GROWN: Final = 64.0
+#: A running sum may be this many times what is added to it, before it begins anew.
+DWARFED: Final = 1e4

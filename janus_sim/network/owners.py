@@ -1,7 +1,7 @@
-"""Who holds a flow back: each flow in motion is owned by one lane of its route, or by its own rate cap.
+"""Who holds a bundle back: each is owned by one lane of its route, or by its own rate cap.
 
-A flow moves at its weight times the level of its owner; all other lanes of its route count what it uses against what
-they have to spare.
+Its flows move at their weight times the level of the owner; all other lanes of its route count what it uses against
+what they have to spare.
 """
 
 from __future__ import annotations
@@ -9,113 +9,166 @@ from __future__ import annotations
 import numpy as np
 
 from janus_sim.network import layout as at
+from janus_sim.network import views
 from janus_sim.network.accounts import move
-from janus_sim.network.compiled import Array, inner
-from janus_sim.network.events import set_next
-from janus_sim.network.lanes import bring, entry_of, exchange, feel, mark
+from janus_sim.network.compiled import Record, inner
+from janus_sim.network.events import set_time
+from janus_sim.network.lanes import bring, exchange, feel, place_of
+from janus_sim.network.marks import mark
 
 
 @inner
-def counted(x: int, level: Array) -> float:
-    """The level at which other lanes count the flows of lane `x`: 0 while it has none."""
-    return level[x] if level[x] < np.inf else 0.0
-
-
-@inner
-def height(f: int, level: Array, whole: Array, real: Array) -> float:
-    """The level at which a running flow is counted."""
-    owner = whole[f, at.OWNER]
-    return counted(owner, level) if owner >= 0 else real[f, at.CAP]
-
-
-@inner
-def spend(q: int, amount: float, head: Array, lane: Array, share: Array, work: Array) -> None:
-    """Foreign flows of lane `q` use more by `amount`; mark it if its level can change, or what it leaves."""
-    share[q, at.SPARE] -= amount
-    share[q, at.SLOP] += abs(amount)
-    if lane[q, at.OWN] > 0:
-        mark(q, head, lane, work)
-        return
-    if lane[q, at.BELOW] >= 0 or share[q, at.SPARE] < -at.SAME * share[q, at.AVAILABLE]:
-        mark(q, head, lane, work)
-    feel(q, head, lane, work)
-
-
-@inner
-def adopt(
-    f: int, x: int, to_go: float, now: float, lane: Array, share: Array, level: Array, pool: Array, mass: Array,
-    left: Array, route: Array, whole: Array
-) -> None:  # fmt: skip
-    """Flow `f`, foreign in lane `x`, becomes one of its own, with `to_go` bytes a unit of weight left."""
-    bring(x, now, lane, share, level, left)
-    own = lane[x, at.OWN]
-    exchange(x, entry_of(f, x, whole, route), own, lane, pool, mass, left, route)
-    entry = lane[x, at.BLOCK] + own
-    left[entry] = to_go
-    lane[x, at.OWN], lane[x, at.STALE] = own + 1, 1
-    share[x, at.OWN_MASS] += mass[entry]
-
-
-@inner
-def disown(
-    f: int, x: int, now: float, lane: Array, share: Array, level: Array, pool: Array, mass: Array, left: Array,
-    route: Array, whole: Array
-) -> float:  # fmt: skip
-    """Flow `f`, own in lane `x`, becomes foreign; what it has left, in bytes a unit of weight."""
-    bring(x, now, lane, share, level, left)
-    own = lane[x, at.OWN] - 1
-    exchange(x, entry_of(f, x, whole, route), own, lane, pool, mass, left, route)
-    entry = lane[x, at.BLOCK] + own
-    lane[x, at.OWN], lane[x, at.STALE] = own, 1
-    share[x, at.OWN_MASS] = share[x, at.OWN_MASS] - mass[entry] if own > 0 else 0.0
-    return float(left[entry])
-
-
-@inner
-def release(
-    f: int, rate: float, now: float, lane: Array, share: Array, level: Array, pool: Array, mass: Array, left: Array,
-    route: Array, whole: Array, real: Array, when: Array, soonest: Array
-) -> float:  # fmt: skip
-    """Take a running flow from its owner; what it has left. `rate` is a unit of weight's, for a flow without owner."""
-    owner = whole[f, at.OWNER]
+def height(b: int, owner: int, net: Record) -> float:
+    """The level at which bundle `b` of this owner is counted: 0 while its lane has none."""
     if owner >= 0:
-        return disown(f, owner, now, lane, share, level, pool, mass, left, route, whole)
-    set_next(f, np.inf, when, soonest)
-    left_over: float = real[f, at.LEFT_OVER] - rate * (now - real[f, at.SINCE])
-    return max(0.0, left_over)
+        level: float = views.lanes(net)[owner].level
+        return level if level < np.inf else 0.0
+    return float(views.bundles(net)[b].cap) if owner == at.CAP else 0.0
 
 
 @inner
-def transfer(
-    f: int, old: float, target: int, head: Array, clock: Array, lane: Array, share: Array, level: Array, link: Array,
-    pool: Array, mass: Array, left: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, work: Array
-) -> None:  # fmt: skip
-    """Hand flow `f`, so far counted at level `old`, from its owner to another lane, or to its own cap (-1)."""
-    now, source, weight = clock[at.NOW], whole[f, at.OWNER], real[f, at.WEIGHT]
-    to_go = release(
-        f, old, now, lane, share, level, pool, mass, left, route, whole, real, when, soonest
-    )  # fmt: skip
-    whole[f, at.OWNER] = target
-    if target >= 0:
-        adopt(f, target, to_go, now, lane, share, level, pool, mass, left, route, whole)
-        new = counted(target, level)
+def consider(q: int, new: float, net: Record) -> None:
+    """Mark lane `q`, one of whose foreign bundles has come to level `new`, if that breaks it."""
+    lane = views.lanes(net)[q]
+    if lane.own > 0:
+        used = lane.own_mass * lane.level
+        if abs(lane.spare - used) > net.slack * used or new > lane.level * (1.0 + net.sway):
+            mark(q, net)
+    elif lane.below >= 0 or lane.spare < -net.slack * lane.available:
+        mark(q, net)
+
+
+@inner
+def spend(q: int, amount: float, new: float, net: Record) -> None:
+    """A foreign bundle of lane `q`, now at level `new`, uses more by `amount`; mark the lane if that breaks it."""
+    lane = views.lanes(net)[q]
+    lane.spare -= amount
+    lane.slop += abs(amount)
+    if new > lane.ceiling:
+        lane.ceiling = new
+    if lane.is_dirty == 0:
+        consider(q, new, net)
+    feel(q, net)
+
+
+@inner
+def set_keeper(b: int, owner: int, net: Record) -> None:
+    """Write the owner of bundle `b` into all its entries."""
+    bundle, path, keeper, lanes = views.bundles(net)[b], views.paths(net), views.keeper(net), views.lanes(net)
+    half = path.shape[1] // 2
+    bundle.owner = owner
+    for hop in range(bundle.hops):
+        if path[b, hop + half] >= 0:
+            keeper[lanes[path[b, hop]].block + path[b, hop + half]] = owner
+
+
+@inner
+def begin_anew(x: int, net: Record) -> None:
+    """Count the service of lane `x` from now."""
+    lane, tag = views.lanes(net)[x], views.tags(net)
+    for i in range(lane.block, lane.block + lane.own):
+        tag[i] -= lane.service
+    lane.least -= lane.service
+    lane.service = 0.0
+
+
+@inner
+def adopt(b: int, x: int, to_go: float, net: Record) -> None:
+    """Bundle `b`, foreign in lane `x`, becomes one of its own; its first flow has `to_go` bytes a unit of weight left."""
+    bring(x, net)
+    lane = views.lanes(net)[x]
+    if lane.own == 0:
+        lane.service, lane.least, lane.low_cap = 0.0, np.inf, np.inf
+    if lane.service > at.DWARFED * to_go and to_go > 0.0:
+        begin_anew(x, net)
+    exchange(x, place_of(b, x, net), lane.own, net)
+    i = lane.block + lane.own
+    views.tags(net)[i] = lane.service + to_go
+    if lane.service + to_go < lane.least:  # an unknown one stays unknown
+        lane.least = lane.service + to_go
+    lane.low_cap = min(lane.low_cap, views.bundles(net)[b].cap)
+    lane.own += 1
+    lane.own_mass += views.masses(net)[i]
+    lane.stale, lane.late = 1, 1
+    set_keeper(b, x, net)
+
+
+@inner
+def disown(b: int, x: int, net: Record) -> float:
+    """Bundle `b`, own in lane `x`, becomes foreign; what its first flow has left, in bytes a unit of weight."""
+    bring(x, net)
+    lane = views.lanes(net)[x]
+    exchange(x, place_of(b, x, net), lane.own - 1, net)
+    lane.own -= 1
+    i = lane.block + lane.own
+    tag = views.tags(net)[i]
+    if not tag > lane.least:
+        lane.least = np.nan
+    lane.stale, lane.late = 1, 1
+    lane.own_mass = lane.own_mass - views.masses(net)[i] if lane.own > 0 else 0.0
+    return max(0.0, float(tag - lane.service))
+
+
+@inner
+def remaining(b: int, net: Record) -> float:
+    """Bytes a unit of weight that the first flow of bundle `b` has left now."""
+    bundle, now = views.bundles(net)[b], net.now
+    owner = bundle.owner
+    if owner >= 0:
+        lane = views.lanes(net)[owner]
+        bring(owner, net)
+        left: float = views.tags(net)[lane.block + place_of(b, owner, net)] - lane.service
     else:
-        new = real[f, at.CAP]
-        real[f, at.LEFT_OVER], real[f, at.SINCE] = to_go, now
-        set_next(f, now + to_go / new if new > 0.0 else np.inf, when, soonest)
-    for hop in range(whole[f, at.HOPS]):
-        q = route[f, hop]
-        if q == target:
-            share[q, at.SPARE] += weight * old
-            share[q, at.SLOP] += weight * old
-        else:
-            spend(q, weight * new - (weight * old if q != source else 0.0), head, lane, share, work)
-            share[q, at.CEILING] = max(share[q, at.CEILING], new)
-    if source >= 0:
-        mark(source, head, lane, work)
-        feel(source, head, lane, work)
+        left = bundle.left_over
+        if owner == at.CAP and now > bundle.since:
+            left -= bundle.cap * (now - bundle.since)
+    return max(0.0, left)
+
+
+@inner
+def hold_by_cap(b: int, to_go: float, net: Record) -> None:
+    """Bundle `b` moves at its own cap from now on; its first flow has `to_go` bytes a unit of weight left."""
+    bundle, now = views.bundles(net)[b], net.now
+    bundle.left_over, bundle.since = to_go, now
+    ends = now + to_go / bundle.cap if bundle.cap > 0.0 else np.inf
+    set_time(bundle.first, ends, views.when(net))
+
+
+@inner
+def release(b: int, net: Record) -> float:
+    """Take bundle `b` from its owner; what its first flow has left."""
+    bundle = views.bundles(net)[b]
+    if bundle.owner >= 0:
+        return disown(b, bundle.owner, net)
+    to_go = remaining(b, net)
+    set_time(bundle.first, np.inf, views.when(net))
+    return to_go
+
+
+@inner
+def transfer(b: int, old: float, target: int, net: Record) -> None:
+    """Hand bundle `b`, so far counted at level `old`, from its owner to another lane, or to its own cap."""
+    bundle, path, lanes = views.bundles(net)[b], views.paths(net), views.lanes(net)
+    source, weight = bundle.owner, bundle.weight * bundle.number
+    to_go = release(b, net)
     if target >= 0:
-        mark(target, head, lane, work)
-        feel(target, head, lane, work)
+        adopt(b, target, to_go, net)
+    else:
+        set_keeper(b, target, net)
+        hold_by_cap(b, to_go, net)
+    new = height(b, target, net)
+    for hop in range(bundle.hops):
+        q = path[b, hop]
+        if q == target:
+            lanes[q].spare += weight * old
+            lanes[q].slop += weight * old
+        else:
+            spend(q, weight * new - (weight * old if q != source else 0.0), new, net)
+    if source >= 0:
+        mark(source, net)
+        feel(source, net)
+    if target >= 0:
+        mark(target, net)
+        feel(target, net)
     if (old > 0.0) != (new > 0.0):
-        move(f, new > 0.0, now, lane, link, route, whole)
+        move(b, new > 0.0, net)

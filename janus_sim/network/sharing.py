@@ -1,9 +1,12 @@
 """Repair of the max-min allocation after a change: waves of visits that die where nothing changes.
 
-The allocation is max-min fair, priority by priority, where each lane that owns flows has the level at which these
-use up what it has to spare, no other lane is overloaded, and each flow is owned by the lane of the lowest level on its
+The allocation is max-min fair, priority by priority, where each lane that owns bundles has the level at which these
+use up what it has to spare, no other lane is overloaded, and each bundle is owned by the lane of the lowest level on its
 route (its rate cap is one more level). A change breaks this on its own route only. A visit mends one lane, the
 lowest first, and marks the lanes that it may have broken.
+
+With a tolerance a lane keeps its level while it is within that part of the exact one, and a bundle its owner while no
+other level of its route is below by more than twice that part.
 """
 
 from __future__ import annotations
@@ -11,57 +14,66 @@ from __future__ import annotations
 import numpy as np
 
 from janus_sim.network import layout as at
-from janus_sim.network.accounts import move
-from janus_sim.network.compiled import Array, inner
-from janus_sim.network.events import set_next
+from janus_sim.network import views
+from janus_sim.network.compiled import Record, inner
+from janus_sim.network.events import set_time
 from janus_sim.network.lanes import bring, feel, grant, rest
-from janus_sim.network.owners import counted, height, spend, transfer
+from janus_sim.network.marks import spread, take, turn_to_next
+from janus_sim.network.owners import begin_anew, height, transfer
+from janus_sim.network.shifting import shift
 
 
 @inner
-def sum_anew(
-    x: int, lane: Array, share: Array, level: Array, pool: Array, mass: Array, whole: Array, real: Array
-) -> None:
-    """Weigh the own flows of lane `x`; find what it has to spare anew if changes have worn its digits away."""
-    block, own_mass = lane[x, at.BLOCK], 0.0
-    for i in range(block, block + lane[x, at.OWN]):
-        own_mass += mass[i]
-    share[x, at.OWN_MASS] = own_mass
-    if share[x, at.SLOP] <= at.TIRED * abs(share[x, at.SPARE]):
+def sum_anew(x: int, net: Record) -> None:
+    """Weigh the own bundles of lane `x`; find what it has to spare anew if changes have worn its digits away."""
+    lane, mass, who, keeper = views.lanes(net)[x], views.masses(net), views.who(net), views.keeper(net)
+    if lane.stale != 0:
+        own_mass = 0.0
+        for i in range(lane.block, lane.block + lane.own):
+            own_mass += mass[i]
+        lane.own_mass, lane.stale = own_mass, 0
+    if lane.slop <= at.TIRED * abs(lane.spare):
         return
     used = 0.0
-    for i in range(block + lane[x, at.OWN], block + lane[x, at.COUNT]):
-        used += mass[i] * height(pool[i] >> at.HOP_BITS, level, whole, real)
-    share[x, at.SPARE], share[x, at.SLOP] = share[x, at.AVAILABLE] - used, 0.0
+    for i in range(lane.block + lane.own, lane.block + lane.count):
+        used += mass[i] * height(who[i], keeper[i], net)
+    lane.spare, lane.slop = lane.available - used, 0.0
 
 
 @inner
-def aim(
-    x: int,
-    start: float,
-    lane: Array,
-    share: Array,
-    level: Array,
-    pool: Array,
-    mass: Array,
-    whole: Array,
-    real: Array,
-) -> float:
-    """The level of lane `x` if every flow above that level were its own; `start` is a level below, or negative.
+def highest(x: int, net: Record) -> float:
+    """The highest level of a foreign bundle of lane `x`; writes it down as the ceiling."""
+    lane, who, keeper = views.lanes(net)[x], views.who(net), views.keeper(net)
+    ceiling = 0.0
+    for i in range(lane.block + lane.own, lane.block + lane.count):
+        other = height(who[i], keeper[i], net)
+        if other > ceiling:
+            ceiling = other
+    lane.ceiling = ceiling
+    return ceiling
 
-    Newton's method on a concave function from below: rises to the answer in a few steps. Writes the new ceiling.
+
+@inner
+def aim(x: int, start: float, net: Record) -> float:
+    """The level of lane `x` if every bundle above that level were its own; `start` is a level below, or negative.
+
+    Newton's method on a concave function from below: rises to the answer in a few steps.
     """
-    block, end, v = lane[x, at.BLOCK] + lane[x, at.OWN], lane[x, at.BLOCK] + lane[x, at.COUNT], start
+    lane, mass, who, keeper, v = (
+        views.lanes(net)[x],
+        views.masses(net),
+        views.who(net),
+        views.keeper(net),
+        start,
+    )
     while True:
-        spare, weight, ceiling = share[x, at.AVAILABLE], share[x, at.OWN_MASS], 0.0
-        for i in range(block, end):
-            other = height(pool[i] >> at.HOP_BITS, level, whole, real)
+        spare, weight = lane.available, lane.own_mass
+        for i in range(lane.block + lane.own, lane.block + lane.count):
+            other = height(who[i], keeper[i], net)
             if other > v * (1.0 + at.SAME):
                 weight += mass[i]
             else:
                 spare -= mass[i] * other
-                ceiling = max(ceiling, other)
-        share[x, at.CEILING] = ceiling
         higher = max(spare, 0.0) / weight if weight > 0.0 else v
         if not higher > v * (1.0 + 1e-15):
             return v
@@ -69,157 +81,96 @@ def aim(
 
 
 @inner
-def take_in(
-    x: int, v: float, head: Array, clock: Array, lane: Array, share: Array, level: Array, link: Array, pool: Array,
-    mass: Array, left: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, work: Array
-) -> None:  # fmt: skip
-    """Make the foreign flows of lane `x` that are above level `v` its own."""
-    i = lane[x, at.OWN]
-    while i < lane[x, at.COUNT]:
-        f = pool[lane[x, at.BLOCK] + i] >> at.HOP_BITS
-        other = height(f, level, whole, real)
+def take_in(x: int, v: float, net: Record) -> None:
+    """Make the foreign bundles of lane `x` that are above level `v` its own."""
+    lane, who, keeper = views.lanes(net)[x], views.who(net), views.keeper(net)
+    i = lane.own
+    while i < lane.count:
+        row = lane.block + i
+        other = height(who[row], keeper[row], net)
         if other > v * (1.0 + at.SAME):
-            transfer(
-                f, other, x, head, clock, lane, share, level, link, pool, mass, left, route, whole, real, when, soonest,
-                work
-            )  # fmt: skip
+            transfer(who[row], other, x, net)
         i += 1
+    lane.ceiling = min(lane.ceiling, v * (1.0 + at.SAME))
 
 
 @inner
-def escape(f: int, x: int, v: float, level: Array, route: Array, whole: Array, real: Array) -> int:
-    """Who holds flow `f` of lane `x` below level `v`: a lane, -1 its cap, or `x` itself if nobody does."""
-    low, found = v * (1.0 - at.SAME), x
-    if real[f, at.CAP] < low:
-        low, found = real[f, at.CAP], -1
-    for hop in range(route.shape[1] // 2):
-        q = route[f, hop]
-        if q < 0:
-            break
-        if level[q] < low and q != x:
-            low, found = level[q], q
-    return int(found)
+def find_least(x: int, net: Record) -> None:
+    """Find the least tag of the own bundles of lane `x`, if it is not known."""
+    lane, tag = views.lanes(net)[x], views.tags(net)
+    if lane.own == 0:
+        lane.least = np.inf
+    elif np.isnan(lane.least):
+        least = np.inf
+        for i in range(lane.block, lane.block + lane.own):
+            least = min(least, tag[i])
+        lane.least = least
 
 
 @inner
-def shift(
-    x: int, old: float, new: float, head: Array, clock: Array, lane: Array, share: Array, level: Array, link: Array,
-    pool: Array, mass: Array, left: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, work: Array
-) -> bool:  # fmt: skip
-    """Count the own flows of lane `x` at its new level; hand over those that others hold below it. True if any."""
-    some, i = False, 0
-    starts = (old > 0.0) != (new > 0.0)
-    while i < lane[x, at.OWN]:
-        f = pool[lane[x, at.BLOCK] + i] >> at.HOP_BITS
-        target = escape(f, x, new, level, route, whole, real)
-        if target != x:
-            transfer(
-                f, old, target, head, clock, lane, share, level, link, pool, mass, left, route, whole, real, when, soonest,
-                work
-            )  # fmt: skip
-            some = True
-            continue  # another flow has taken its place
-        change = real[f, at.WEIGHT] * new - real[f, at.WEIGHT] * old
-        for hop in range(route.shape[1] // 2):
-            q = route[f, hop]
-            if q < 0:
-                break
-            if q != x:
-                spend(q, change, head, lane, share, work)
-                if new > share[q, at.CEILING]:
-                    share[q, at.CEILING] = new
-        if starts:
-            move(f, new > 0.0, clock[at.NOW], lane, link, route, whole)
-        i += 1
-    return some
+def schedule(x: int, net: Record) -> None:
+    """Write when the first of the own bundles of lane `x` has a flow that ends."""
+    lane, now = views.lanes(net)[x], net.now
+    if lane.own > 0 and lane.service > at.GROWN * lane.level * (now - net.busy_from) and lane.level > 0.0:
+        begin_anew(x, net)
+    find_least(x, net)
+    ends = np.inf
+    if lane.own > 0 and lane.level > 0.0:
+        ends = now + max(0.0, lane.least - lane.service) / lane.level
+    set_time(x, ends, views.due(net))
 
 
 @inner
-def schedule(x: int, now: float, lane: Array, level: Array, left: Array, due: Array, imminent: Array) -> None:
-    """Write when the first of the own flows of lane `x` ends."""
-    least, block = np.inf, lane[x, at.BLOCK]
-    for i in range(block, block + lane[x, at.OWN]):
-        if left[i] < least:
-            least = left[i]
-    set_next(x, now + least / level[x] if least < np.inf and level[x] > 0.0 else np.inf, due, imminent)
-    lane[x, at.STALE] = 0
+def settle_own(x: int, net: Record) -> bool:
+    """Find the level of lane `x` and whom it must own; True if it has given some away and must be seen again."""
+    lane = views.lanes(net)[x]
+    sum_anew(x, net)
+    v = max(lane.spare, 0.0) / lane.own_mass if lane.own > 0 else -1.0
+    over = v >= 0.0 or lane.spare < -net.slack * lane.available
+    if over and v < lane.ceiling * (1.0 - net.sway) and v < highest(x, net) * (1.0 - net.sway):
+        take_in(x, aim(x, v, net), net)
+        sum_anew(x, net)
+    if lane.own == 0:
+        return False
+    v, old = max(lane.spare, 0.0) / lane.own_mass, height(-1, x, net)
+    if lane.level < np.inf and abs(v - old) <= net.slack * old:
+        return False
+    return shift(x, old, v, net)
 
 
 @inner
-def visit(
-    x: int, head: Array, clock: Array, lane: Array, share: Array, level: Array, link: Array, pool: Array, mass: Array,
-    left: Array, route: Array, whole: Array, real: Array, when: Array, soonest: Array, due: Array, imminent: Array,
-    work: Array
-) -> None:  # fmt: skip
-    """Give lane `x` its level and the flows that it must own, and tell the lanes of their routes."""
-    now, handed = clock[at.NOW], True
-    bring(x, now, lane, share, level, left)
-    while handed:
-        sum_anew(x, lane, share, level, pool, mass, whole, real)
-        v = max(share[x, at.SPARE], 0.0) / share[x, at.OWN_MASS] if lane[x, at.OWN] > 0 else -1.0
-        if v < share[x, at.CEILING] * (1.0 - at.SAME) and (
-            v >= 0.0 or share[x, at.SPARE] < -at.SAME * share[x, at.AVAILABLE]
-        ):
-            v = aim(x, v, lane, share, level, pool, mass, whole, real)
-            take_in(
-                x, v, head, clock, lane, share, level, link, pool, mass, left, route, whole, real, when, soonest, work
-            )  # fmt: skip
-            sum_anew(x, lane, share, level, pool, mass, whole, real)
-        if lane[x, at.OWN] == 0:
-            break
-        v, old = max(share[x, at.SPARE], 0.0) / share[x, at.OWN_MASS], counted(x, level)
-        if level[x] < np.inf and abs(v - old) <= at.SAME * old:
-            break
-        handed = shift(
-            x, old, v, head, clock, lane, share, level, link, pool, mass, left, route, whole, real, when, soonest, work
-        )  # fmt: skip
-        level[x] = v
-        lane[x, at.STALE] = 1
-    if lane[x, at.OWN] == 0:
-        level[x] = np.inf
-        share[x, at.OWN_MASS] = 0.0
-    if lane[x, at.STALE] != 0:
-        schedule(x, now, lane, level, left, due, imminent)
-        feel(x, head, lane, work)
-    if lane[x, at.BELOW] >= 0:
-        grant(lane[x, at.BELOW], rest(x, lane, share), head, lane, share, work)
+def visit(x: int, net: Record) -> None:
+    """Give lane `x` its level and the bundles that it must own, and tell the lanes of their routes."""
+    lane = views.lanes(net)[x]
+    bring(x, net)
+    while settle_own(x, net):
+        pass
+    if lane.own == 0:
+        lane.level, lane.own_mass = np.inf, 0.0
+    if lane.late != 0:
+        lane.late = 0
+        schedule(x, net)
+        feel(x, net)
+    if lane.below >= 0:
+        grant(lane.below, rest(x, net), net)
 
 
 @inner
-def lowest_dirty(head: Array, lane: Array, share: Array, work: Array) -> int:
-    """Take out the marked lane of the smallest priority, and among these of the lowest level to come."""
-    best, best_key = 0, np.inf
-    ranking = lane[work[0, 0], at.RANKING]
-    for i in range(head[at.DIRTY]):
-        x = work[0, i]
-        if lane[x, at.RANKING] > ranking:
-            continue
-        key = share[x, at.SPARE] / share[x, at.OWN_MASS] if lane[x, at.OWN] > 0 else share[x, at.CEILING]
-        if lane[x, at.RANKING] < ranking or key < best_key:
-            best, best_key, ranking = i, key, lane[x, at.RANKING]
-    x = work[0, best]
-    head[at.DIRTY] -= 1
-    work[0, best] = work[0, head[at.DIRTY]]
-    return int(x)
-
-
-@inner
-def repair(
-    head: Array, clock: Array, lane: Array, share: Array, level: Array, link: Array, pool: Array, mass: Array, left: Array,
-    route: Array, whole: Array, real: Array, when: Array, soonest: Array, due: Array, imminent: Array, work: Array
-) -> bool:  # fmt: skip
+def repair(net: Record) -> bool:
     """Visit lanes until none is marked; False if the waves would not die, which a filling must then answer."""
-    patience = 8 * head[at.DIRTY] + 4 * head[at.LANES] + 64
-    while head[at.DIRTY] > 0:
-        x = lowest_dirty(head, lane, share, work)
-        if lane[x, at.COUNT] > 0:  # it stays marked while it is visited, since it marks itself
-            visit(
-                x, head, clock, lane, share, level, link, pool, mass, left, route, whole, real, when, soonest, due,
-                imminent, work
-            )  # fmt: skip
-            head[at.VISITS] += 1
-        lane[x, at.IS_DIRTY] = 0
-        patience -= 1
-        if patience < 0:
-            return False
-    return True
+    lanes, patience, visits = views.lanes(net), 8 * net.dirty + 4 * net.lanes + 64, 0
+    net.repairs = 1
+    while net.dirty > 0 and visits < patience:
+        x = take(net)
+        if x < 0:
+            turn_to_next(net)
+            continue
+        if lanes[x].count > 0:  # it stays marked while it is visited, since it marks itself
+            visit(x, net)
+        lanes[x].is_dirty = 0
+        visits += 1
+    net.repairs, net.visits = 0, net.visits + visits
+    if net.visits >= net.next_spread:
+        spread(net)
+        net.next_spread = net.visits + 16 * net.lanes
+    return bool(net.dirty == 0)

@@ -45,10 +45,10 @@ class Belt(Store):
     def go(self, tasks: Ints) -> None:
         """Give tasks, each of which needs that, the go-ahead: one after another."""
         self._sync()
-        code = self._core.enter(tasks, self.timeline.why, self.state, self.flows._state)
+        code = self._core.enter(tasks, self.timeline.why, self.state, self.flows._net)
         while code == at.GROW:
-            self.flows._grow(self.arrays["route"].shape[1])
-            code = self._core.enter(tasks[:0], self.timeline.why, self.state, self.flows._state)
+            self.flows._memory.grow(self.arrays["route"].shape[1])
+            code = self._core.enter(tasks[:0], self.timeline.why, self.state, self.flows._net)
 
     def _sync(self) -> None:
         """Tell the network the time, so that what begins now begins now."""
@@ -102,11 +102,12 @@ class Belt(Store):
         """Run to `until`, at most to what Python waits for first: (time, what emptied or is over)."""
         self._sync()
         while True:
-            if len(self._others) < len(self.flows._emptied):
-                self._others = np.zeros(len(self.flows._emptied), np.int64)
-            code, now, count = self._core.advance(until, self.state, self.flows._state, self._others)
+            groups = len(self.flows._memory["emptied"])
+            if len(self._others) < groups:
+                self._others = np.zeros(groups, np.int64)
+            code, now, count = self._core.advance(until, self.state, self.flows._net, self._others)
             if code == at.GROW:
-                self.flows._grow(self.arrays["route"].shape[1])
+                self.flows._memory.grow(self.arrays["route"].shape[1])
             elif code == at.FULL:
                 self._more_spans()
             else:

@@ -9,9 +9,9 @@ from typing import Any, Final, cast
 
 import numba
 
-from janus_sim.network.compiled import DIGEST, Array, inner
+from janus_sim.network.compiled import DIGEST, Array, Record, inner
 
-__all__ = ["Array", "compiled", "inner"]
+__all__ = ["Array", "Record", "compiled", "inner"]
 
 
 def _digest() -> str:

@@ -7,23 +7,24 @@ from typing import Any
 import numpy as np
 
 from janus_sim.engine.belt import layout as at
-from janus_sim.engine.belt.compiled import Array, compiled, inner
+from janus_sim.engine.belt.compiled import Array, Record, compiled, inner
 from janus_sim.engine.belt.kernels import begin_kernel, end_kernel, write
 from janus_sim.engine.belt.layout import State
 from janus_sim.engine.belt.tasks import admitted, follow, over, touch
-from janus_sim.network import core as network
-from janus_sim.network import layout as net
-from janus_sim.network.events import first
+from janus_sim.network import layout as network
+from janus_sim.network import views
+from janus_sim.network.adding import add
+from janus_sim.network.core import go, unsettled
 
 
 @inner
-def begin_flow(x: int, now: float, s: State, flows: Any) -> int:  # noqa: ANN401
+def begin_flow(x: int, now: float, s: State, net: Record) -> int:  # noqa: ANN401
     """Start to move bytes; DONE, or GROW with nothing done."""
     p = s.task[x, at.WHERE]
     group = s.spare[s.head[at.GROUPS]]
-    code = network.add_one(
-        *flows, s.route[p], s.path[p, at.SIZE], now + s.path[p, at.DELAY], s.path[p, at.CAP], 1.0,
-        np.int64(s.task[x, at.PRIORITY]), group, -1
+    code = add(
+        s.route[p], s.path[p, at.SIZE], now + s.path[p, at.DELAY], s.path[p, at.CAP], 1.0, s.task[x, at.PRIORITY],
+        group, -1, True, net
     )  # fmt: skip
     if code < 0:
         return at.GROW
@@ -34,12 +35,12 @@ def begin_flow(x: int, now: float, s: State, flows: Any) -> int:  # noqa: ANN401
 
 
 @inner
-def begin(x: int, s: State, flows: Any) -> int:  # noqa: ANN401
+def begin(x: int, s: State, net: Record) -> int:  # noqa: ANN401
     """Begin a ready task that has its credits."""
-    now, kind = flows[1][net.NOW], s.task[x, at.KIND]
+    now, kind = net.now, s.task[x, at.KIND]
     s.begin[x] = now
     if kind == at.FLOW:
-        if begin_flow(x, now, s, flows) != at.DONE:
+        if begin_flow(x, now, s, net) != at.DONE:
             return at.GROW
         s.task[x, at.STATE] = at.UNDER_WAY
     elif kind == at.KERNEL:
@@ -51,7 +52,7 @@ def begin(x: int, s: State, flows: Any) -> int:  # noqa: ANN401
 
 
 @inner
-def drain(s: State, flows: Any, tells: bool) -> int:  # noqa: ANN401
+def drain(s: State, net: Record, tells: bool) -> int:  # noqa: ANN401
     """Let all that is ready begin, in order; stop at what Python waits for, or before it if not `tells`."""
     head, task = s.head, s.task
     while head[at.FIRST] >= 0:
@@ -64,7 +65,7 @@ def drain(s: State, flows: Any, tells: bool) -> int:  # noqa: ANN401
         if task[x, at.STATE] == at.OVER:
             head[at.OVER_AT] = x
             return at.TOLD
-        if admitted(x, s) and begin(x, s, flows) != at.DONE:
+        if admitted(x, s) and begin(x, s, net) != at.DONE:
             if head[at.FIRST] < 0:
                 head[at.LAST] = x
             task[x, at.NEXT] = head[at.FIRST]
@@ -85,9 +86,9 @@ def in_order(count: int, numbers: Array) -> None:
 
 
 @inner
-def ended(count: int, s: State, flows: Any, others: Array) -> int:  # noqa: ANN401
+def ended(count: int, s: State, net: Record, others: Array) -> int:  # noqa: ANN401
     """Write the spans of the flows that ended, in the order of their groups; how many groups are Python's."""
-    now, group, emptied = flows[1][net.NOW], flows[19], flows[20]
+    now, group, emptied = net.now, views.groups(net), views.emptied(net)
     in_order(count, emptied)
     left = 0
     for i in range(count):
@@ -97,35 +98,35 @@ def ended(count: int, s: State, flows: Any, others: Array) -> int:  # noqa: ANN4
             others[left] = g
             left += 1
         else:
-            over(x, write(x, s.begin[x], now, group[g, net.LAST_LINK], s), s)
+            over(x, write(x, s.begin[x], now, group[g].last_link, s), s)
     return left
 
 
 @compiled
-def advance(until: float, s: State, flows: Any, others: Array) -> tuple[int, float, int]:  # noqa: ANN401
+def advance(until: float, s: State, memory: Array, others: Array) -> tuple[int, float, int]:  # noqa: ANN401
     """Run to `until`, at most to the first thing that Python waits for: (code, now, groups of Python's)."""
     clock = flows[1]
     while True:
-        code = drain(s, flows, True)
+        code = drain(s, net, True)
         if code != at.DONE:
-            return code, clock[net.NOW], 0
-        if s.head[at.SPANS] + len(s.when) + flows[0][net.IN_FLIGHT] >= len(s.span):
-            return at.FULL, clock[net.NOW], 0
-        soonest = first(len(s.when), s.when, s.soonest)
+            return code, net.now, 0
+        if s.head[at.SPANS] + len(s.stream) + net.in_flight >= len(s.span):
+            return at.FULL, net.now, 0
+        soonest = s.when[1]
         horizon = min(soonest, until)
-        if flows[0][net.IN_FLIGHT] > 0 or flows[0][net.TOUCHED] > 0:
-            code, _, _, count = network.run(*flows, horizon)
-            if code == net.GROW:
-                return at.GROW, clock[net.NOW], 0
-            flows[0][net.EMPTIED] = 0
-            left = ended(count, s, flows, others)
+        if net.in_flight > 0 or unsettled(net):
+            code, _, _, count = go(horizon, net)
+            if code == network.GROW:
+                return at.GROW, net.now, 0
+            net.emptying = 0
+            left = ended(count, s, net, others)
             if left > 0:
-                return at.ENDED, clock[net.NOW], left
+                return at.ENDED, net.now, left
             if count > 0:
                 continue
         if not horizon < np.inf:
-            return at.DONE, clock[net.NOW], 0
-        clock[net.NOW] = max(clock[net.NOW], horizon)
+            return at.DONE, net.now, 0
+        net.now = max(net.now, horizon)
         if soonest > until:
             return at.DONE, until, 0
         x, span = end_kernel(soonest, s)
@@ -140,11 +141,11 @@ def issue(x: int, now: float, s: State) -> None:
 
 
 @compiled
-def enter(tasks: Array, why: int, s: State, flows: Any) -> int:  # noqa: ANN401
+def enter(tasks: Array, why: int, s: State, memory: Array) -> int:  # noqa: ANN401
     """Give the go-ahead of Python to tasks, one after another; each needs it once. DONE, TOLD or GROW."""
     for x in tasks:
         touch(x, why, s)
-    return drain(s, flows, False)
+    return drain(s, memory[0], False)
 
 
 @compiled

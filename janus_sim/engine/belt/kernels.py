@@ -7,7 +7,7 @@ import numpy as np
 from janus_sim.engine.belt import layout as at
 from janus_sim.engine.belt.compiled import Array, compiled, inner
 from janus_sim.engine.belt.layout import State
-from janus_sim.network.events import set_next
+from janus_sim.network.events import set_time
 
 
 @inner
@@ -52,7 +52,7 @@ def run_kernel(x: int, rank: int, now: float, s: State) -> None:
     s.head[at.TURN] += 1
     s.head[at.BUSY] += 1
     pace[at.LEFT], pace[at.SINCE], pace[at.LENGTH] = 1.0, now, length(x, rank, s)
-    set_next(rank, now + pace[at.LENGTH], s.when, s.soonest)
+    set_time(rank, now + pace[at.LENGTH], s.when)
 
 
 @inner
@@ -70,7 +70,7 @@ def earliest(time: float, s: State) -> int:
     """The rank whose kernel ends at `time`; of several, the one whose kernel was begun or retimed first."""
     best, order = -1, np.int64(0)
     for rank in range(len(s.stream)):
-        if s.when[rank] == time and (best < 0 or s.stream[rank, at.ORDER] < order):
+        if s.when[len(s.when) // 2 + rank] == time and (best < 0 or s.stream[rank, at.ORDER] < order):
             best, order = rank, s.stream[rank, at.ORDER]
     return best
 
@@ -84,7 +84,7 @@ def end_kernel(time: float, s: State) -> tuple[int, int]:
     span = write(x, s.begin[x], time, -2, s)
     stream[at.RUNNING] = -1
     s.head[at.BUSY] -= 1
-    set_next(rank, np.inf, s.when, s.soonest)
+    set_time(rank, np.inf, s.when)
     following = stream[at.STREAM_FIRST]
     if following >= 0:
         stream[at.STREAM_FIRST] = task[following, at.NEXT]
@@ -111,4 +111,4 @@ def retime(rank: int, share: int, speed: float, now: float, s: State) -> None:
     pace[at.SINCE], pace[at.LENGTH] = now, seconds
     stream[at.ORDER] = s.head[at.TURN]
     s.head[at.TURN] += 1
-    set_next(rank, now + pace[at.LEFT] * seconds, s.when, s.soonest)
+    set_time(rank, now + pace[at.LEFT] * seconds, s.when)

@@ -114,8 +114,8 @@ class State(NamedTuple):
     pool : (pools, POOL_COLUMNS) int32
     stream : (ranks, STREAM) int64
     pace : (ranks, PACE) float64
-    when, soonest : (ranks,), (batches,) float64
-        Seconds: when the kernels of ranks end (`janus_sim.network.events`).
+    when : (2 n,) float64
+        Seconds: when the kernels of ranks end, a tree of minima (`janus_sim.network.events`).
     seconds : (shares, works) float64
         Of kernels, at each share of the SMs met so far.
     gap : (works,) float64
@@ -139,7 +139,6 @@ class State(NamedTuple):
     stream: Array
     pace: Array
     when: Array
-    soonest: Array
     seconds: Array
     gap: Array
     route: Array

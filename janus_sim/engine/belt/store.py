@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from janus_sim.engine.belt import layout as at
 from janus_sim.engine.belt.layout import Array, State
-from janus_sim.network import layout as net
 
 if TYPE_CHECKING:
     from janus_sim.engine.belt.works import Works
@@ -52,7 +51,6 @@ class Store:
         head[[at.FIRST, at.LAST]] = -1
         stream = np.zeros((ranks, at.STREAM), np.int64)
         stream[:, [at.RUNNING, at.STREAM_FIRST, at.STREAM_LAST]] = -1
-        batches = -(-ranks // net.BATCH)
         self.arrays: dict[str, Array] = {
             "head": head,
             "task": np.zeros((1024, at.TASK), np.int32),
@@ -61,8 +59,7 @@ class Store:
             "pool": np.zeros((16, at.POOL_COLUMNS), np.int32),
             "stream": stream,
             "pace": np.ones((ranks, at.PACE)),
-            "when": np.full(batches * net.BATCH, np.inf),
-            "soonest": np.full(batches, np.inf),
+            "when": np.full(2 << (ranks - 1).bit_length(), np.inf),
             "seconds": works.seconds,
             "gap": works.gap,
             "route": np.zeros((64, 1), np.int32),
