@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from janus_sim.engine.belt import layout as at
@@ -18,13 +16,13 @@ from janus_sim.network.core import go, unsettled
 
 
 @inner
-def begin_flow(x: int, now: float, s: State, net: Record) -> int:  # noqa: ANN401
+def begin_flow(x: int, now: float, s: State, net: Record) -> int:
     """Start to move bytes; DONE, or GROW with nothing done."""
     p = s.task[x, at.WHERE]
     group = s.spare[s.head[at.GROUPS]]
     code = add(
-        s.route[p], s.path[p, at.SIZE], now + s.path[p, at.DELAY], s.path[p, at.CAP], 1.0, s.task[x, at.PRIORITY],
-        group, -1, True, net
+        s.route[p], s.path[p, at.SIZE], now + s.path[p, at.DELAY], s.path[p, at.CAP], 1.0,
+        s.task[x, at.PRIORITY], group, -1, True, net
     )  # fmt: skip
     if code < 0:
         return at.GROW
@@ -35,7 +33,7 @@ def begin_flow(x: int, now: float, s: State, net: Record) -> int:  # noqa: ANN40
 
 
 @inner
-def begin(x: int, s: State, net: Record) -> int:  # noqa: ANN401
+def begin(x: int, s: State, net: Record) -> int:
     """Begin a ready task that has its credits."""
     now, kind = net.now, s.task[x, at.KIND]
     s.begin[x] = now
@@ -52,7 +50,7 @@ def begin(x: int, s: State, net: Record) -> int:  # noqa: ANN401
 
 
 @inner
-def drain(s: State, net: Record, tells: bool) -> int:  # noqa: ANN401
+def drain(s: State, net: Record, tells: bool) -> int:
     """Let all that is ready begin, in order; stop at what Python waits for, or before it if not `tells`."""
     head, task = s.head, s.task
     while head[at.FIRST] >= 0:
@@ -86,7 +84,7 @@ def in_order(count: int, numbers: Array) -> None:
 
 
 @inner
-def ended(count: int, s: State, net: Record, others: Array) -> int:  # noqa: ANN401
+def ended(count: int, s: State, net: Record, others: Array) -> int:
     """Write the spans of the flows that ended, in the order of their groups; how many groups are Python's."""
     now, group, emptied = net.now, views.groups(net), views.emptied(net)
     in_order(count, emptied)
@@ -103,9 +101,9 @@ def ended(count: int, s: State, net: Record, others: Array) -> int:  # noqa: ANN
 
 
 @compiled
-def advance(until: float, s: State, memory: Array, others: Array) -> tuple[int, float, int]:  # noqa: ANN401
+def advance(until: float, s: State, memory: Array, others: Array) -> tuple[int, float, int]:
     """Run to `until`, at most to the first thing that Python waits for: (code, now, groups of Python's)."""
-    clock = flows[1]
+    net = memory[0]
     while True:
         code = drain(s, net, True)
         if code != at.DONE:
@@ -141,7 +139,7 @@ def issue(x: int, now: float, s: State) -> None:
 
 
 @compiled
-def enter(tasks: Array, why: int, s: State, memory: Array) -> int:  # noqa: ANN401
+def enter(tasks: Array, why: int, s: State, memory: Array) -> int:
     """Give the go-ahead of Python to tasks, one after another; each needs it once. DONE, TOLD or GROW."""
     for x in tasks:
         touch(x, why, s)
