@@ -118,3 +118,22 @@ def test_told_one_by_one_it_gives_the_times_of_the_function(rows: list[tuple[int
     np.testing.assert_allclose(
         flows.carried.sum(), sum(s * (r >= 0).sum() for s, r in zip(sizes, routes, strict=True))
     )
+
+
+def test_flows_of_one_route_end_in_the_order_of_their_sizes_whenever_they_come() -> None:
+    """Forty flows of one route: the k-th smallest ends when it and the shares of the larger are done."""
+    sizes = np.random.default_rng(3).permutation(40) + 1.0
+    ends = finish_times([1.0], np.zeros((40, 1), dtype=np.int32), sizes)
+    ranked = np.sort(sizes)
+    expected = np.cumsum(np.diff(ranked, prepend=0.0) * np.arange(40, 0, -1))
+    np.testing.assert_allclose(ends[np.argsort(sizes)], expected, rtol=1e-12)
+
+
+def test_a_late_flow_joins_its_bundle_and_overtakes() -> None:
+    """The second comes at 1 s with 2 bytes, when the first has 9 left, and is over at 5 s."""
+    assert finish_times([1.0], [[0], [0]], [10.0, 2.0], starts=[0.0, 1.0]).tolist() == [12.0, 5.0]
+
+
+def test_a_route_may_cross_a_link_twice_and_weighs_twice_there() -> None:
+    ends = finish_times([6.0], [[0, 0], [0, -1]], [4.0, 8.0])
+    assert ends.tolist() == pytest.approx([2.0, 2.0 + 4.0 / 6.0])
