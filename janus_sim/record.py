@@ -217,6 +217,7 @@ class Facts(TypedDict, total=False):
 
     world: int  #: number of GPUs
     images: int  #: machines for which each of those in spans, links and memory stands (`alike: machines`)
+    tolerance: float  #: of the network; absent where it is exact
     machine_of: Sequence[int]  #: (world,) the machine of each rank
     tokens_per_rank: float  #: tokens of one rank in one step, all micro-batches
     model_flops: float  #: FLOPs of the model in one step, all ranks: causal half, no recomputation

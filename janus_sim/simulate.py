@@ -58,14 +58,21 @@ def simulate(scenario: Scenario) -> Result:
         steps = scenario.steps or workload.steps
         topology = folded(topology, workload, policy, steps, scenario.where("alike"))
     record = run(
-        topology, workload, policy, scenario.build_schedule(), steps=scenario.steps, seed=scenario.seed
+        topology,
+        workload,
+        policy,
+        scenario.build_schedule(),
+        steps=scenario.steps,
+        seed=scenario.seed,
+        tolerance=scenario.tolerance,
     )
     return Result(record, scenario.described())
 
 
 def run(
     topology: Topology, workload: Workload, policy: Policy, schedule: Schedule | None = None, *,
-    steps: int | None = None, seed: int = 0, bins: int = BINS, belt: bool | None = None,
+    steps: int | None = None, seed: int = 0, bins: int = BINS, tolerance: float = 0.0,
+    belt: bool | None = None,
 ) -> Record:  # fmt: skip
     """Simulate training steps.
 
@@ -85,6 +92,8 @@ def run(
         Of the start jitter.
     bins : int
         Bins of the series of each link.
+    tolerance : float
+        Of the network; trials are exact.
     belt : bool, optional
         Whether kernels and pulls run in compiled code, where the policy can; by default from `BELT_FROM` GPUs
         on.
@@ -105,7 +114,7 @@ def run(
         policy = settle(topology, workload, policy, schedule, seed, steps=steps or workload.steps)
         belted = belted_policy(topology, workload, policy, schedule, belt)
         slow = workload.spec.training_slowdown
-        cluster = Cluster(topology, slowdown=slow, bins=bins, belt=belted is not None)
+        cluster = Cluster(topology, slowdown=slow, bins=bins, tolerance=tolerance, belt=belted is not None)
         training = Training(cluster, workload, belted or policy, schedule, seed)
         records, done = training.run(steps or workload.steps)
     return record_of(cluster, workload, records, done)

@@ -57,6 +57,8 @@ class Cluster:
         Factor on the time of each GEMM (`training_slowdown`).
     bins : int
         Bins of the series of bytes that each link keeps; 0 for none.
+    tolerance : float
+        Of the network (`janus_sim.network.Flows`).
     belt : bool
         Whether kernels run in compiled code, and with them what policies put on the belt.
 
@@ -90,10 +92,16 @@ class Cluster:
     """
 
     def __init__(
-        self, topology: Topology, *, slowdown: float = 1.0, bins: int = 0, belt: bool = False
+        self,
+        topology: Topology,
+        *,
+        slowdown: float = 1.0,
+        bins: int = 0,
+        tolerance: float = 0.0,
+        belt: bool = False,
     ) -> None:
         self.topology = topology
-        self.flows = Flows(topology.capacity, bins=bins)
+        self.flows = Flows(topology.capacity, bins=bins, tolerance=tolerance)
         self.belt = _belt(topology, self.flows, slowdown) if belt else None
         self.log = SpanLog() if self.belt is None else BeltLog(self.belt)
         self.timeline = Timeline(self.belt or self.flows)

@@ -81,6 +81,11 @@ class Flows(Readings):
         return float(self._net["now"][0])
 
     @property
+    def tolerance(self) -> float:
+        """0 if finish times are exact."""
+        return float(self._net["tolerance"][0])
+
+    @property
     def in_flight(self) -> int:
         """Flows added that have not ended, waiting ones included."""
         return int(self._net["in_flight"][0])

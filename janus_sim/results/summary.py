@@ -85,7 +85,8 @@ def _work(record: Record) -> dict[str, Any]:
     tokens = _ratio(float(facts.get("tokens_per_rank", float("nan"))), step)
     flops = _ratio(float(facts.get("model_flops", float("nan"))), step)
     steps, images = max(len(record.steps), 1), metrics.images_of(record)
-    return {
+    near = {"tolerance": facts["tolerance"]} if "tolerance" in facts else {}
+    return near | {
         "images": images,
         "fits": metrics.fits(record),
         "peak_gpu_memory_bytes": max(gpus.values(), default=0),

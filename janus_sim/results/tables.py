@@ -191,6 +191,8 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
                 shown["95 %"] = [f"{_number(low, 1, form)} to {_number(high, 1, form)}" for low, high in ends]
     if "images" in table and (table["images"].fillna(1) > 1).any():
         shown["alike"] = [_alike(value) for value in table["images"]]
+    if "tolerance" in table:
+        shown["tolerance"] = ["exact" if pd.isna(value) else f"{value:g}" for value in table["tolerance"]]
     if "fits" in table:
         shown["fits"] = ["-" if pd.isna(value) else "yes" if value else "NO" for value in table["fits"]]
     if "paradigms" in table and any(table["paradigms"]):

@@ -9,7 +9,7 @@ from janus_sim.errors import InputError, Mistake
 from janus_sim.files import nearest, parse_yaml, put
 
 #: Where the path of an axis may begin.
-AXES = ("topology", "workload", "policies", "schedule", "seed", "steps", "alike")
+AXES = ("topology", "workload", "policies", "schedule", "seed", "steps", "alike", "tolerance")
 
 
 def changed(data: Mapping[str, Any], changes: Iterable[str]) -> dict[str, Any]:

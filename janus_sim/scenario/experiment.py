@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files import (
@@ -53,6 +53,8 @@ class Experiment(Spec):
     steps : int, optional
     alike : "machines", optional
         See `Scenario`.
+    tolerance : float
+        See `Scenario`.
     uncertainty : mapping
         From a dotted path to the range that its value may have; see `janus_sim.uncertainty`.
     figures : Figures, optional
@@ -83,6 +85,7 @@ class Experiment(Spec):
     seeds: Positive | None = None
     steps: Positive | None = None
     alike: Literal["machines"] | None = None
+    tolerance: Annotated[float, Field(ge=0.0, le=0.1)] = 0.0
     uncertainty: dict[str, Any] = Field(default_factory=dict)
     figures: Figures | None = None
     folders: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)

@@ -24,6 +24,7 @@ OWN_COLUMN = (
     "schedule",
     "seed",
     "alike",
+    "tolerance",
 )
 
 
@@ -116,6 +117,7 @@ def _scenario(
         "seed": experiment.seed,
         "steps": experiment.steps,
         "alike": experiment.alike,
+        "tolerance": experiment.tolerance,
         "policies": {
             policy: named(policy, experiment.policies[policy], experiment.where(f"policies.{policy}"))
         },
@@ -159,12 +161,16 @@ def _checked(experiment: Experiment, data: Mapping[str, Any], rest: Mapping[str,
                     experiment.where(part), f"{show(value)} is wrong; write a whole number from {least} up"
                 )
             )
+    part = data["tolerance"]
+    if not isinstance(part, int | float) or isinstance(part, bool) or not 0.0 <= part <= 0.1:
+        wrong = f"{show(part)} is wrong; write a number from 0 (exact) to 0.1"
+        mistakes.append(Mistake(experiment.where("tolerance"), wrong))
     if data["alike"] not in (None, "machines"):
         wrong = f"{show(data['alike'])} is wrong; write machines, or leave it out"
         mistakes.append(Mistake(experiment.where("alike"), wrong))
     if mistakes:
         raise InputError(mistakes)
-    keys = ("topology", "workload", "schedule", "seed", "steps", "alike")
+    keys = ("topology", "workload", "schedule", "seed", "steps", "alike", "tolerance")
     return Scenario(**{key: data[key] for key in keys}, **rest)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from janus_sim.files import Field, NonNegative, Positive, Spec, digest, find, merge, model_validator
 from janus_sim.record import BOUND
@@ -40,6 +40,8 @@ class Scenario(Spec):
         Instead of the workload's.
     alike : "machines", optional
         Simulate one machine, the others are its images; refused where that is not exact.
+    tolerance : float
+        Of the network, 0 to 0.1; 0 is exact (`docs/model.md`).
     name, experiment, label, topology_name, workload_name : str
         What it is called in tables; ``label`` is the policy's name there.
     baseline : bool
@@ -60,6 +62,7 @@ class Scenario(Spec):
     seed: NonNegative = 0
     steps: Positive | None = None
     alike: Literal["machines"] | None = None
+    tolerance: Annotated[float, Field(ge=0.0, le=0.1)] = 0.0
     name: str = ""
     experiment: str = ""
     label: str = ""
@@ -169,6 +172,8 @@ class Scenario(Spec):
         """Give a SHA-256 of all that the result depends on, but for the version of janus-sim."""
         parts = ("topology", "workload", "policy", "schedule", "seed", "steps", "alike")
         content = {part: value for part, value in self.model_dump(mode="json").items() if part in parts}
+        if self.tolerance:
+            content["tolerance"] = self.tolerance
         text = json.dumps({**content, "inputs": self.inputs()}, sort_keys=True, separators=(",", ":"))
         return digest(text.encode())
 

@@ -154,7 +154,7 @@ def facts(cluster: Cluster, workload: Workload) -> Facts:
     """Return what the metrics need besides the spans."""
     gpus, precision = cluster.topology.gpus, workload.spec.precision
     tokens = workload.tokens * workload.micro_batches
-    return Facts(
+    found = Facts(
         world=len(gpus),
         images=cluster.images,
         machine_of=[gpu.machine for gpu in gpus],
@@ -164,3 +164,6 @@ def facts(cluster: Cluster, workload: Workload) -> Facts:
         hbm_size=[int(gpu.kind.hbm_size) for gpu in gpus],
         host_memory=[int(machine.host_memory) for machine in cluster.topology.machines],
     )
+    if cluster.flows.tolerance:
+        found["tolerance"] = cluster.flows.tolerance
+    return found

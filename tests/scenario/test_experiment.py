@@ -206,3 +206,14 @@ def test_alike_goes_to_every_scenario_and_is_no_other_word() -> None:
     assert scenario.alike == "machines"
     with pytest.raises(InputError, match="write machines, or leave it out"):
         Experiment(**about, vary={"alike": ["gpus"]}).scenarios()
+
+
+def test_a_tolerance_goes_to_every_scenario_and_into_its_key_where_it_is_not_exact() -> None:
+    about = {"topology": "a100_2x8", "workload": "moe_gpt", "policies": {"janus": {}}}
+    (exact,) = Experiment(**about).scenarios()
+    (zero,) = Experiment(**about, tolerance=0.0).scenarios()
+    (near,) = Experiment(**about, tolerance=2e-3).scenarios()
+    assert (exact.tolerance, near.tolerance) == (0.0, 2e-3)
+    assert exact.key() == zero.key() != near.key()
+    with pytest.raises(InputError, match="write a number from 0"):
+        Experiment(**about, vary={"tolerance": [0.5]}).scenarios()
