@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from network_cases import drawn_pairs, gpu_network, gpu_routes
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from janus_sim.network import Flows
@@ -52,3 +53,24 @@ def test_one_by_one(benchmark: BenchmarkFixture, priorities: int) -> None:
         return flows.in_flight
 
     assert benchmark.pedantic(run, rounds=5, warmup_rounds=1) == 0
+
+
+@pytest.mark.parametrize(("world", "moving"), [(256, 512), (1024, 4096)])
+def test_a_flow_at_each_end(benchmark: BenchmarkFixture, world: int, moving: int) -> None:
+    """Python adds a flow at each of 20,000 ends, on the gpu network of `network_cases`."""
+    chance, ends = np.random.default_rng(7), 20_000
+    routes = gpu_routes(*drawn_pairs(world, moving + ends, chance))
+    sizes = chance.exponential(1e6, moving + ends).tolist()
+
+    def run() -> None:
+        flows = Flows(gpu_network(world))
+        group = flows.groups(moving + ends)
+        for flow in range(moving):
+            flows.add_one(routes[flow], sizes[flow], group_a=group + flow)
+        added = moving
+        while added < moving + ends:
+            for _ in range(min(len(flows.advance(np.inf)[1]), moving + ends - added)):
+                flows.add_one(routes[added], sizes[added], group_a=group + added)
+                added += 1
+
+    benchmark.pedantic(run, rounds=3, warmup_rounds=1)
