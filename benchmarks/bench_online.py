@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from network_cases import drawn_pairs, gpu_network, gpu_routes
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks.network_cases import drawn_pairs, gpu_network, gpu_routes
 from janus_sim.network import Flows
 
 MACHINES, GPUS, COUNT = 16, 8, 13_000
