@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from janus_sim.record import Facts, LayerRecord, LinkRecord, MemoryRecord, Record, SpanLog, StepRecord
+from janus_sim.results.result import Result
 
 MS = 1e-3
 
@@ -235,3 +236,12 @@ def scenario() -> dict[str, object]:
         "schedule": "sequential",
         "seed": 1,
     }
+
+
+@pytest.fixture
+def results(made: Callable[..., Record], scenario: dict[str, object]) -> list[Result]:
+    """Return a short result of either policy."""
+    return [
+        Result(made(policy, layers=2), scenario | {"name": policy, "policy": policy})
+        for policy in ("expert_centric", "data_centric")
+    ]

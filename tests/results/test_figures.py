@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pandas as pd
 import pytest
 
 from janus_sim.errors import InputError
-from janus_sim.record import LinkRecord, Record, StepRecord
+from janus_sim.record import LinkRecord, StepRecord
 from janus_sim.results import (
     explain,
     figures,
@@ -26,14 +25,6 @@ from janus_sim.results import (
 )
 from janus_sim.results.figures_style import Width
 from janus_sim.results.result import Result
-
-
-@pytest.fixture
-def results(made: Callable[..., Record], scenario: dict[str, object]) -> list[Result]:
-    return [
-        Result(made(policy, layers=2), scenario | {"name": policy, "policy": policy})
-        for policy in ("expert_centric", "data_centric")
-    ]
 
 
 @pytest.fixture

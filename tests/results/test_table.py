@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from janus_sim import open_results
-from janus_sim.record import Record
 from janus_sim.results import store, tables
 from janus_sim.results.result import Result
 from janus_sim.results.table import Table
-
-
-@pytest.fixture
-def results(made: Callable[..., Record], scenario: dict[str, object]) -> list[Result]:
-    return [
-        Result(made(policy, layers=2), scenario | {"name": policy, "policy": policy})
-        for policy in ("expert_centric", "data_centric")
-    ]
 
 
 @pytest.fixture
