@@ -25,10 +25,8 @@ from janus_sim.cli import (
     trace,
     uncertainty,
 )
-from janus_sim.cli.show import Format
+from janus_sim.cli.show import INTERRUPTED, Format
 from janus_sim.errors import DEBUG, JanusSimError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="janus-sim",
