@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from janus_sim.record import Record
-from janus_sim.results.figures_links import COLUMNS, IDLE, groups_of, row, way
+from janus_sim.results.figures_links import COLUMNS, IDLE, row, used_groups
 from janus_sim.results.figures_style import DEED_COLOURS, OVER
 from janus_sim.results.figures_timeline import COMPUTE_DEEDS, MOST_GPUS, deeds
 from janus_sim.results.metrics import Floats, Ints, Mask
@@ -23,18 +23,11 @@ SCALE = [[0.0, "#FDE725"], [0.25, "#5EC962"], [0.5, "#21918C"], [0.75, "#3B528B"
 
 def heat(results: Mapping[str, Result]) -> Chart | None:
     """Draw the utilization of links over the first step, a panel a policy; idle slots are empty."""
-    used = {
-        (link.kind, way(link.name))
-        for one in results.values()
-        for link in one.record.links
-        if link.series.any()
-    }
     traces: list[Chart] = []
     panels: list[tuple[str, Chart, int]] = []
     lines: list[Chart] = []
-    for name, result in results.items():
-        step = result.record.steps[0]
-        groups = groups_of([link for link in result.record.links if (link.kind, way(link.name)) in used])
+    for name, groups in used_groups(results).items():
+        result, step = results[name], results[name].record.steps[0]
         links = [link for _, members in groups for link in members]
         if not links:
             continue
