@@ -71,7 +71,7 @@ def uncertainty(
 
 
 def _print(found: Spread) -> None:
-    from janus_sim.results.spread import headline, labels
+    from janus_sim.results.spread import headline, labels, strongest
 
     rows = [
         [
@@ -92,10 +92,8 @@ def _print(found: Spread) -> None:
         beats = found.beats.assign(share=[f"{share:.0%}" for share in found.beats["share"]])
         cells = [[str(cell) for cell in row] for row in beats.to_numpy()]
         show.grid([str(name) for name in beats.columns], cells)
-    many = found.tornado["range"].nunique()
     for index, name in zip(headline(found).index, labels(headline(found)), strict=True):
-        part = found.tornado.iloc[index * many : (index + 1) * many]
-        part = part.sort_values("correlation", key=abs, ascending=False, kind="stable").head(MOST)
+        part = strongest(found, index).head(MOST)
         print(f"\nwhat it hangs on: {name}")
         show.grid(
             ["constant", "rank correlation", "upper third less lower third"],

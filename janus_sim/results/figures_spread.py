@@ -18,7 +18,7 @@ from janus_sim.results.figures_style import (
     style,
     title,
 )
-from janus_sim.results.spread import MOST_PANELS, Spread, finding, headline, labels
+from janus_sim.results.spread import MOST_PANELS, Spread, finding, hangs_on, headline, labels
 
 MOST_ROWS = 40
 
@@ -54,7 +54,7 @@ def tornado(found: Spread, width: Width | None = None) -> Figure:
     """Draw for a few rows what the speedup hangs on: rank correlations, the strongest on top."""
     rows = headline(found).head(MOST_PANELS)
     names = labels(rows)
-    panels = [_of(found, index) for index in rows.index]
+    panels = [hangs_on(found, index)["correlation"].tolist() for index in rows.index]
     order = np.argsort([-np.mean(np.abs(values)) for values in zip(*panels, strict=True)], kind="stable")
     ranges = list(dict.fromkeys(found.tornado["range"]))
     with mpl.rc_context(style(width)):
@@ -80,11 +80,3 @@ def tornado(found: Spread, width: Width | None = None) -> Figure:
             axes.set_xlabel("rank correlation")
         title(figure, f"What the speedup hangs on ({found.draws} draws)", 60, paper=bool(width))
         return figure
-
-
-def _of(found: Spread, row: int) -> list[float]:
-    """Return the correlations of one row of the intervals, in the order of the ranges."""
-    many = found.tornado["range"].nunique()
-    place = found.intervals.index.get_loc(row)
-    start = int(place) * many  # type: ignore[arg-type]
-    return [float(value) for value in found.tornado["correlation"].iloc[start : start + many]]

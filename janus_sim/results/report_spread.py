@@ -13,7 +13,7 @@ from janus_sim.errors import InputError, Mistake
 from janus_sim.results import report_table
 from janus_sim.results.figures_style import BLUE, ORANGE, VERMILLION
 from janus_sim.results.report_charts import GRID, LAYOUT, MOST_BARS, Chart, Charts, escaped, height
-from janus_sim.results.spread import MOST_PANELS, Spread, finding, headline, labels
+from janus_sim.results.spread import MOST_PANELS, Spread, finding, headline, labels, strongest
 from janus_sim.results.store import INDEX
 
 EDGE = {"width": 1.2, "color": "#222222"}
@@ -109,14 +109,12 @@ def bars(found: Spread) -> Chart:
 def tornados(found: Spread) -> list[tuple[str, Chart]]:
     """Draw for a few rows the rank correlations of speedup and constants, the strongest on top."""
     rows = headline(found).head(MOST_PANELS)
-    many = found.tornado["range"].nunique()
     drawn = []
     for index, name in zip(rows.index.tolist(), labels(rows), strict=True):
-        part = found.tornado.iloc[index * many : (index + 1) * many]
-        part = part.sort_values("correlation", key=abs, ascending=False, kind="stable")
+        part = strongest(found, index)
         values = part["correlation"].tolist()
         trace = {
-            "type": "bar", "orientation": "h", "y": list(range(many)), "x": values, "width": 0.74,
+            "type": "bar", "orientation": "h", "y": list(range(len(part))), "x": values, "width": 0.74,
             "marker": {"color": [BLUE if value >= 0 else ORANGE for value in values]},
             "text": [f"{value:+.2f}" for value in values], "textposition": "outside", "cliponaxis": False,
             "customdata": part["swing"].round(3).tolist(),
@@ -124,7 +122,7 @@ def tornados(found: Spread) -> list[tuple[str, Chart]]:
         }  # fmt: skip
         across = GRID | {"title": {"text": "rank correlation", "standoff": 6}, "range": [-1.1, 1.1]}
         layout = LAYOUT | {
-            "height": height(many),
+            "height": height(len(part)),
             "yaxis": _axis(part["range"]),
             "xaxis": across,
             "showlegend": False,

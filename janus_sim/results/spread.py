@@ -175,6 +175,17 @@ def headline(found: Spread) -> pd.DataFrame:
     return best if len(best) else found.intervals
 
 
+def hangs_on(found: Spread, row: int) -> pd.DataFrame:
+    """Return the rows of the tornado of one row of the intervals, in the order of the ranges."""
+    many = found.tornado["range"].nunique()
+    return found.tornado.iloc[row * many : (row + 1) * many]
+
+
+def strongest(found: Spread, row: int) -> pd.DataFrame:
+    """Return what one row of the intervals hangs on, the strongest correlation first."""
+    return hangs_on(found, row).sort_values("correlation", key=abs, ascending=False, kind="stable")
+
+
 def finding(found: Spread) -> str:
     """Return the intervals of the headline rows in one line."""
     rows = headline(found)
