@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from janus_sim.traces import NO_CHOICE, counts_of
 from janus_sim.workload.copies import Ints, frozen
+from janus_sim.workload.drawn import in_range, remembered
 
 Name = Literal["W0", "W1", "W2", "W3", "W4", "W5", "W6", "W7"]
 
 PERIOD = 3  #: steps for which the hot experts of W6 stay
 BURST = 4  #: each so many steps, the last is W7's burst
-REMEMBERED = 64 * 2**20  #: bytes of choices that are kept for the backward
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,14 +70,13 @@ class ImbalanceRouting:
     def __post_init__(self) -> None:
         fewest = min(self.experts, default=self.top_k)
         most = fewest // 2 if self.name == "W5" else fewest
-        ranges = {
-            "top_k": (self.top_k, 1, most),
-            "hot": (self.top_k if self.hot is None else self.hot, self.top_k, fewest),
-            "padding": (self.padding, 0, 1),
-        }
-        for knob, (value, low, high) in ranges.items():
-            if not low <= value <= high:
-                raise ValueError(f"{knob} {value:g} is out of range; write {low:g} to {high:g}")
+        in_range(
+            {
+                "top_k": (self.top_k, 1, most),
+                "hot": (self.top_k if self.hot is None else self.hot, self.top_k, fewest),
+                "padding": (self.padding, 0, 1),
+            }
+        )
 
     def at(self, step: int, micro_batch: int, moe: int) -> Ints:
         """Return the counts (ranks, experts) of MoE layer `moe`."""
@@ -90,8 +89,7 @@ class ImbalanceRouting:
 
     @cached_property
     def _kinds(self) -> Callable[[int, int, int], Ints]:
-        size = 16 * self.tokens * self.top_k
-        return lru_cache(maxsize=max(1, min(512, REMEMBERED // size)))(self._drawn)
+        return remembered(self._drawn, size=16 * self.tokens * self.top_k)
 
     def _drawn(self, step: int, micro_batch: int, moe: int) -> Ints:
         """Return the choices (2, tokens, top_k) of even and of odd ranks."""

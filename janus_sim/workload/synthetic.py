@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from janus_sim.workload.copies import Ints, frozen
+from janus_sim.workload.drawn import in_range, remembered
 from janus_sim.workload.limited import limited
 from janus_sim.workload.shares import Floats, Popularity, exponential, sharpened, zipf
 from janus_sim.workload.trace import choices
-
-REMEMBERED = 64 * 2**20  #: bytes of counts that are kept for the backward
 
 
 def balanced(rows: int, ranks: int, experts: int, shift: int = 0) -> Ints:
@@ -139,16 +138,15 @@ class SyntheticRouting:
 
     def __post_init__(self) -> None:
         fewest = min(self.experts, default=self.top_k)
-        ranges = {
-            "top_k": (self.top_k, 1, fewest),
-            "correlation": (self.correlation, 0, 1),
-            "max_over_mean": (self.max_over_mean, 1, fewest / self.top_k),
-            "exponent": (self.exponent, 0, 100),
-            "drift": (self.drift, 0, 1),
-        }
-        for name, (value, low, high) in ranges.items():
-            if not low <= value <= high:
-                raise ValueError(f"{name} {value:g} is out of range; write {low:g} to {high:g}")
+        in_range(
+            {
+                "top_k": (self.top_k, 1, fewest),
+                "correlation": (self.correlation, 0, 1),
+                "max_over_mean": (self.max_over_mean, 1, fewest / self.top_k),
+                "exponent": (self.exponent, 0, 100),
+                "drift": (self.drift, 0, 1),
+            }
+        )
         if self.kind not in self._rules:
             raise ValueError(f'routing "{self.kind}" is unknown; write one of {", ".join(self._rules)}')
 
@@ -168,9 +166,8 @@ class SyntheticRouting:
 
     @cached_property
     def _remembered(self) -> Callable[[int, int, int], Ints]:
-        size = 8 * self.ranks * max(self.experts)
         rule = self._rules[self.kind] if self.machines is None else self._counted
-        return lru_cache(maxsize=max(1, min(512, REMEMBERED // size)))(rule)
+        return remembered(rule, size=8 * self.ranks * max(self.experts))
 
     def at(self, step: int, micro_batch: int, moe: int) -> Ints:
         """Return the counts (ranks, experts) of MoE layer `moe`."""
@@ -182,8 +179,7 @@ class SyntheticRouting:
 
     @cached_property
     def _chosen(self) -> Callable[[int, int, int], npt.NDArray[np.signedinteger]]:
-        size = 2 * self.ranks * self.tokens * self.top_k
-        return lru_cache(maxsize=max(1, min(512, REMEMBERED // size)))(self._every_choice)
+        return remembered(self._every_choice, size=2 * self.ranks * self.tokens * self.top_k)
 
     def _every_choice(self, step: int, micro_batch: int, moe: int) -> npt.NDArray[np.signedinteger]:
         width = np.int16 if max(self.experts) < 2**15 else np.int32
