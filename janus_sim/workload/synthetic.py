@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from janus_sim.workload.copies import Ints, frozen
 from janus_sim.workload.drawn import in_range, remembered
-from janus_sim.workload.limited import limited
+from janus_sim.workload.limited import Draw, limited
 from janus_sim.workload.shares import Floats, Popularity, exponential, sharpened, zipf
 from janus_sim.workload.trace import choices
 
@@ -156,7 +156,7 @@ class SyntheticRouting:
             "balanced": self._balanced,
             "uniform": self._drawn,
             "zipf": self._drawn,
-            "dirichlet": self._shared_out,
+            "dirichlet": self._drawn,
         }
 
     @cached_property
@@ -201,27 +201,29 @@ class SyntheticRouting:
         """Return the experts of each token (tokens, top_k) of one rank, which agree with the counts."""
         rng = self._rng(2, step, micro_batch, moe, rank)
         if self.machines is not None:
-            return self._limited(step, micro_batch, moe, rank, rng)
+            return limited(
+                self.shares(step, moe),
+                self.tokens,
+                self.top_k,
+                machines=self.machines,
+                spread=self.spread,
+                draw=self._draw(micro_batch, rank, rng),
+                rng=rng,
+            )
         return choices(self.at(step, micro_batch, moe)[rank], self.top_k, rng)
 
-    def _limited(self, step: int, micro_batch: int, moe: int, rank: int, rng: np.random.Generator) -> Ints:
-        shares, group = self.shares(step, moe), self.group or self.ranks
+    def _draw(self, micro_batch: int, rank: int, rng: np.random.Generator) -> Draw:
+        """Return what gives a rank whole counts by shares: drawn by chance, or shared out without."""
+        group = self.group or self.ranks
         offset = ((rank + micro_batch) % group + 0.5) / group
 
-        def draw(rows: int, parts: Floats, limit: int) -> Ints:
-            drawn = self.kind in ("uniform", "zipf")
-            counts = rng.multinomial(rows, parts) if drawn else apportioned(rows, parts, offset)
-            return capped(counts, limit, parts, rng)
+        def draw(rows: int, shares: Floats, limit: int) -> Ints:
+            """Give so many rows, at most `limit` to one."""
+            by_chance = self.kind in ("uniform", "zipf")
+            counts = rng.multinomial(rows, shares) if by_chance else apportioned(rows, shares, offset)
+            return capped(counts, limit, shares, rng)
 
-        return limited(
-            shares,
-            self.tokens,
-            self.top_k,
-            machines=self.machines or 1,
-            spread=self.spread,
-            draw=draw,
-            rng=rng,
-        )
+        return draw
 
     def _counted(self, step: int, micro_batch: int, moe: int) -> Ints:
         """Count what tokens choose under the limit of machines."""
@@ -239,15 +241,6 @@ class SyntheticRouting:
         shares, rows = self.shares(step, moe), self.tokens * self.top_k
         counts = []
         for rank in range(self.ranks):
-            rng = self._rng(0, step, micro_batch, moe, rank)
-            counts.append(capped(rng.multinomial(rows, shares), self.tokens, shares, rng))
-        return frozen(np.array(counts))
-
-    def _shared_out(self, step: int, micro_batch: int, moe: int) -> Ints:
-        shares, rows, group = self.shares(step, moe), self.tokens * self.top_k, self.group or self.ranks
-        counts = []
-        for rank in range(self.ranks):
-            offset = ((rank + micro_batch) % group + 0.5) / group
-            rng = self._rng(0, step, micro_batch, moe, rank)
-            counts.append(capped(apportioned(rows, shares, offset), self.tokens, shares, rng))
+            draw = self._draw(micro_batch, rank, self._rng(0, step, micro_batch, moe, rank))
+            counts.append(draw(rows, shares, self.tokens))
         return frozen(np.array(counts))
