@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from janus_sim.traces import counts_of
 from janus_sim.workload.copies import Ints, frozen
 from janus_sim.workload.drawn import in_range, remembered
 from janus_sim.workload.limited import Draw, limited
@@ -227,8 +228,7 @@ class SyntheticRouting:
 
     def _counted(self, step: int, micro_batch: int, moe: int) -> Ints:
         """Count what tokens choose under the limit of machines."""
-        chosen = self.choices_at(step, micro_batch, moe)
-        return frozen(np.array([np.bincount(rows.ravel(), minlength=self.experts[moe]) for rows in chosen]))
+        return frozen(counts_of(self.choices_at(step, micro_batch, moe), self.experts[moe]))
 
     def _rng(self, purpose: int, *place: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence([self.seed, purpose, *place]))
