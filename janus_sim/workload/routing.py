@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.traces import Chosen, Recorded, read_traces
@@ -104,13 +105,9 @@ def _imbalance(spec: WorkloadSpec, layout: Layout, seed: int, at: str) -> Imbala
     try:
         return ImbalanceRouting(
             name=routing.kind,
-            ranks=layout.world,
-            experts=spec.experts(layout.world),
-            tokens=spec.tokens,
-            top_k=spec.model.top_k,
             hot=routing.hot,
             padding=routing.padding,
-            seed=seed if routing.seed is None else routing.seed,
+            **_gates(spec, routing, layout, seed),
         )
     except ValueError as error:
         raise InputError(Mistake(at, f'"{routing.kind}": {error}')) from None
@@ -122,10 +119,6 @@ def synthetic(
     """Return synthetic routing for a workload, by the rule of `routing`."""
     return SyntheticRouting(
         kind=routing.kind if routing.kind != "trace" else "balanced",
-        ranks=layout.world,
-        experts=spec.experts(layout.world),
-        tokens=spec.tokens,
-        top_k=spec.model.top_k,
         group=layout.ep,
         exponent=routing.exponent,
         max_over_mean=routing.max_over_mean,
@@ -133,8 +126,19 @@ def synthetic(
         correlation=routing.correlation,
         machines=routing.machines,
         spread=machines_of_group(spec, layout.world, width) or 1,
-        seed=seed if routing.seed is None else routing.seed,
+        **_gates(spec, routing, layout, seed),
     )
+
+
+def _gates(spec: WorkloadSpec, routing: RoutingSpec, layout: Layout, seed: int) -> dict[str, Any]:
+    """Return the knobs that all routing by rule has: the shape of the gates, and the seed."""
+    return {
+        "ranks": layout.world,
+        "experts": spec.experts(layout.world),
+        "tokens": spec.tokens,
+        "top_k": spec.model.top_k,
+        "seed": seed if routing.seed is None else routing.seed,
+    }
 
 
 def _strangers(trace: Recorded, spec: WorkloadSpec, layout: Layout, at: str) -> Iterator[Mistake]:
