@@ -40,20 +40,18 @@ class RoutedLayer(RoutedRows):
         places : tuple of int
             The place of each rank of the group, from 0 on: its machine, or the rank itself.
         """
-        key = ("pairs", places)
-        if key not in self._memo:
-            rows, holders = self._columns()
-            part, known = np.array(places)[holders], None
-            if self.tokens_chose is not None and np.array_equal(self.useful, self.chosen):
-                known = self.tokens_chose()
-            if known is None:
-                tokens = round(int(self.chosen.sum()) / (len(self.group) * self.top_k))
-                self._memo[key] = frozen(expected(rows, tokens, part, max(places) + 1))
-            else:
-                self._memo[key] = frozen(distinct(known, part, max(places) + 1))
-            self._memo["counted"] = "expected" if known is None else "exact"
-        result: Ints = self._memo[key]
-        return result
+        return self.agreed(RoutedLayer._pairs, places)
+
+    def _pairs(self, places: tuple[int, ...]) -> Ints:
+        rows, holders = self._columns()
+        part, known = np.array(places)[holders], None
+        if self.tokens_chose is not None and np.array_equal(self.useful, self.chosen):
+            known = self.tokens_chose()
+        self._memo["counted"] = "expected" if known is None else "exact"
+        if known is None:
+            tokens = round(int(self.chosen.sum()) / (len(self.group) * self.top_k))
+            return frozen(expected(rows, tokens, part, max(places) + 1))
+        return frozen(distinct(known, part, max(places) + 1))
 
     def _columns(self) -> tuple[Ints, Ints]:
         """Return kept rows (n, c) for each expert, or copy of an expert, and the place (c,) where it is."""
@@ -76,27 +74,25 @@ class RoutedLayer(RoutedRows):
         row : int
             Bytes of a token on its way.
         """
-        key = ("two hops", machines, row)
-        if key not in self._memo:
-            far, near = _places(machines), tuple(range(len(machines)))
-            self._memo[key] = self._hops(self.pairs(far) * row, self.pairs(near) * row, far)
-        result: tuple[Traffic, Traffic] = self._memo[key]
-        return result
+        return self.agreed(RoutedLayer._two_hop, machines, row)
+
+    def _two_hop(self, machines: tuple[int, ...], row: int) -> tuple[Traffic, Traffic]:
+        far, near = _places(machines), tuple(range(len(machines)))
+        return self._hops(self.pairs(far) * row, self.pairs(near) * row, far)
 
     def counts(self, machines: tuple[int, ...], size: int) -> tuple[Traffic, Traffic]:
         """Return how ranks tell each other, in two hops, the rows of each expert: `size` bytes a count."""
-        key = ("counts", machines, size)
-        if key not in self._memo:
-            far, n = _places(machines), len(machines)
-            ranks = size * np.array([len(self.experts_of(rank)) for rank in self.group])
-            sums = np.bincount(far, weights=ranks).astype(np.int64)
-            self._memo[key] = self._hops(np.tile(sums, (n, 1)), np.tile(ranks, (n, 1)), far)
-        result: tuple[Traffic, Traffic] = self._memo[key]
-        return result
+        return self.agreed(RoutedLayer._counts, machines, size)
 
-    def _hops(self, to_machines: Ints, to_ranks: Ints, places: tuple[int, ...]) -> tuple[Traffic, ...]:
-        tables = two_hops(to_machines, to_ranks, places)
-        return tuple(Traffic(self.group, frozen(table)) for table in tables)
+    def _counts(self, machines: tuple[int, ...], size: int) -> tuple[Traffic, Traffic]:
+        far, n = _places(machines), len(machines)
+        ranks = size * np.array([len(self.experts_of(rank)) for rank in self.group])
+        sums = np.bincount(far, weights=ranks).astype(np.int64)
+        return self._hops(np.tile(sums, (n, 1)), np.tile(ranks, (n, 1)), far)
+
+    def _hops(self, to_machines: Ints, to_ranks: Ints, places: tuple[int, ...]) -> tuple[Traffic, Traffic]:
+        far, near = two_hops(to_machines, to_ranks, places)
+        return Traffic(self.group, frozen(far)), Traffic(self.group, frozen(near))
 
     def rerouted(self, copies: Copies) -> RoutedLayer:
         """Return the layer whose rows go to copies of their experts, each copy as many as it is to get.
@@ -122,14 +118,14 @@ class RoutedLayer(RoutedRows):
         """
         if parts < 1:
             raise ValueError(f"a layer cannot be split into {parts} parts; write 1 or more")
-        key = ("split", parts)
-        if key not in self._memo:
-            self._memo[key] = tuple(self._cut(index, parts) for index in range(parts))
-        result: tuple[RoutedLayer, ...] = self._memo[key]
-        return result
+        return self.agreed(RoutedLayer._parts, parts)
+
+    def _parts(self, parts: int) -> tuple[RoutedLayer, ...]:
+        return tuple(self._cut(index, parts) for index in range(parts))
 
     def _cut(self, index: int, parts: int) -> RoutedLayer:
         def share(rows: Ints) -> Ints:
+            """Return part `index` of every entry."""
             return frozen((rows + (parts - 1 - index)) // parts)
 
         chosen, useful, sent = (share(rows) for rows in (self.chosen, self.useful, self.rows_sent))
