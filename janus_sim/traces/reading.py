@@ -110,11 +110,10 @@ def _choose(trace: Chosen, iterations: Sequence[int] | None, spread: int | None)
             )
         return trace.spread(spread)
     wanted = known if iterations is None else list(iterations)
-    missing = [number for number in wanted if number not in set(known)]
+    place = {number: index for index, number in enumerate(known)}
+    missing = [number for number in wanted if number not in place]
     if missing or not wanted:
         near = min(known, key=lambda number: abs(number - (missing or [0])[0]))
         has = f"the trace has {len(known)} from {known[0]} to {known[-1]}, {near} among them"
         raise RefusedError(f"no iteration {', '.join(map(str, missing))}; {has}")
-    place = {number: index for index, number in enumerate(known)}
-    index = [place[number] for number in wanted]
-    return Chosen(trace.parts, tuple(trace.picks[one] for one in index))
+    return Chosen(trace.parts, tuple(trace.picks[place[number]] for number in wanted))
