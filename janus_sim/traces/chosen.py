@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
+from janus_sim.traces.counts import Ints
 from janus_sim.traces.form import Choices, TraceInfo
-from janus_sim.traces.recorded import Ints, Recorded
+from janus_sim.traces.recorded import Recorded
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from janus_sim.errors import InputError, Mistake
+from janus_sim.traces.counts import Ints, frozen
 from janus_sim.traces.form import TraceInfo
-from janus_sim.traces.recorded import Ints, Recorded
+from janus_sim.traces.recorded import Recorded
 
 LARGEST_TRACE = 2**30  #: bytes of the counts that are held
 
@@ -46,7 +47,7 @@ class RoutingTrace(Recorded):
         cls, counts: npt.ArrayLike, iterations: Sequence[int] | None = None, source: str = ""
     ) -> RoutingTrace:
         """Return the trace of an array (steps, micro_batches, layers, ranks, experts)."""
-        array = _frozen(np.asarray(counts))
+        array = frozen(counts)
         numbers = range(len(array)) if iterations is None else iterations
         return cls(tuple(array[:, :, layer] for layer in range(array.shape[2])), tuple(numbers), source)
 
@@ -69,7 +70,7 @@ class RoutingTrace(Recorded):
             for batch in range(trace.micro_batches):
                 for moe, layer in enumerate(layers):
                     layer[step, batch] = trace.at(step, batch, moe)
-        return cls(tuple(map(_frozen, layers)), trace.info.steps, source)
+        return cls(tuple(map(frozen, layers)), trace.info.steps, source)
 
     @classmethod
     def load(
@@ -136,7 +137,7 @@ class RoutingTrace(Recorded):
     @property
     def counts(self) -> Ints:
         """(steps, micro_batches, layers, ranks, experts), where all layers have equally many experts."""
-        return _frozen(np.stack(self.layers, axis=2))
+        return frozen(np.stack(self.layers, axis=2))
 
     def at(self, step: int, micro_batch: int, moe: int) -> Ints:
         """Return the counts (ranks, experts) of MoE layer `moe`.
@@ -146,7 +147,7 @@ class RoutingTrace(Recorded):
         >>> RoutingTrace.of(np.ones((1, 1, 1, 2, 4))).at(0, 0, 0).shape
         (2, 4)
         """
-        return _frozen(self.layers[moe][step, micro_batch])
+        return frozen(self.layers[moe][step, micro_batch])
 
     def imbalance(self, level: str = "expert") -> npt.NDArray[np.float64]:
         """Return max / mean of each (step, micro_batch, layer), over experts or over ranks.
@@ -160,12 +161,3 @@ class RoutingTrace(Recorded):
             rows = rows.reshape(*rows.shape[:2], self.ranks, -1).sum(axis=3)
         mean = rows.mean(axis=2)
         return np.where(mean > 0, rows.max(axis=2) / np.where(mean > 0, mean, 1), 1.0)
-
-
-def _frozen(array: npt.NDArray[np.generic]) -> Ints:
-    """Return `array` as int64 that nobody can write to."""
-    if array.dtype == np.int64 and not array.flags.writeable:
-        return array  # type: ignore[return-value]
-    result = array.astype(np.int64)
-    result.flags.writeable = False
-    return result

@@ -8,21 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.traces.recorded import Ints, Recorded
+from janus_sim.traces.counts import Ints, max_over_mean
+from janus_sim.traces.recorded import Recorded
 
 Floats = npt.NDArray[np.float64]
-
-
-def max_over_mean(rows: npt.NDArray[np.generic]) -> float:
-    """Return the largest over the mean; 1 where there is nothing.
-
-    Examples
-    --------
-    >>> max_over_mean(np.array([1, 1, 4]))
-    2.0
-    """
-    mean = float(rows.mean())
-    return float(rows.max()) / mean if mean else 1.0
 
 
 def gini(rows: npt.NDArray[np.generic]) -> float:

@@ -5,12 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-import numpy as np
-import numpy.typing as npt
-
+from janus_sim.traces.counts import Ints
 from janus_sim.traces.form import Block, Choices, TraceInfo
-
-Ints = npt.NDArray[np.int64]
 
 
 class Recorded(ABC):

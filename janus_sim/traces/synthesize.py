@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from janus_sim.errors import InputError, Mistake
+from janus_sim.traces.counts import Ints, filled_up
 from janus_sim.traces.form import Block, TraceInfo
 from janus_sim.traces.recorded import Recorded
 from janus_sim.traces.store import write_trace
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 FLOOR = 1e-5  #: the share of an expert that nobody chose, so that it has a logarithm
 RUN = 8  #: moments that the sources' part is taken from the trace at a stretch
@@ -168,10 +168,7 @@ def whole(weights: Floats, rows: int, limit: int) -> Ints:
         shares = np.where(full, limit, free * room / np.maximum(free.sum(axis=1, keepdims=True), 1e-300))
     counts = np.floor(shares).astype(np.int64)
     order = np.argsort(counts - shares + 2.0 * (counts >= limit), axis=1, kind="stable")
-    short = rows - counts.sum(axis=1, keepdims=True)
-    extra = np.zeros_like(counts)
-    np.put_along_axis(extra, order, (np.arange(counts.shape[1]) < short).astype(np.int64), axis=1)
-    return np.asarray(counts + extra, dtype=np.int64)
+    return filled_up(counts, order, rows)
 
 
 def _layer(trace: Recorded, moe: int) -> tuple[Floats, Floats, Floats]:

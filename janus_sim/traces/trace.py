@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from janus_sim.errors import InputError, Mistake
+from janus_sim.traces.counts import Ints
 from janus_sim.traces.footer import info_of
 from janus_sim.traces.form import Choices, TraceInfo
-from janus_sim.traces.recorded import Ints, Recorded
+from janus_sim.traces.recorded import Recorded
 from janus_sim.traces.store import KEYS
 
 REMEMBERED = 24 * 2**20  #: bytes of row groups that are kept, about

@@ -5,42 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from janus_sim.traces.counts import Ints, frozen, max_over_mean
 from janus_sim.workload.layout import Layout
 
-Ints = npt.NDArray[np.int64]
-
-
-def frozen(array: npt.ArrayLike) -> Ints:
-    """Return `array` as int64 that nobody can write to (a copy if somebody still could).
-
-    Examples
-    --------
-    >>> frozen([1, 2]).flags.writeable
-    False
-    """
-    source: npt.NDArray[Any] = np.asarray(array)
-    if source.dtype == np.int64 and not source.flags.writeable:
-        return source
-    result = source.astype(np.int64)
-    result.flags.writeable = False
-    return result
-
-
-def max_over_mean(rows: npt.NDArray[Any]) -> float:
-    """Return the imbalance of `rows`: the largest over the mean; 1.0 where there are none.
-
-    Examples
-    --------
-    >>> max_over_mean(np.array([1, 1, 4]))
-    2.0
-    """
-    mean = float(rows.mean()) if rows.size else 0.0
-    return float(rows.max()) / mean if mean else 1.0
+__all__ = ["Copies", "Ints", "Plan", "Traffic", "frozen", "max_over_mean"]
 
 
 @dataclass(frozen=True, eq=False)

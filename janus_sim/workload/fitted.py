@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from janus_sim.traces import Recorded, TraceInfo, counts_of
+from janus_sim.traces.counts import filled_up
 from janus_sim.workload.copies import Ints, frozen
 
 
@@ -35,10 +36,7 @@ def shared_out(weights: Ints, rows: int, limit: int) -> Ints:
     whole = weights.sum(axis=1, keepdims=True)
     floor, rest = np.divmod(weights * rows, np.maximum(whole, 1))
     order = np.argsort(-np.where(floor < limit, rest, -1), axis=1, kind="stable")
-    short = rows - floor.sum(axis=1, keepdims=True)
-    extra = np.zeros_like(floor)
-    np.put_along_axis(extra, order, (np.arange(floor.shape[1]) < short).astype(np.int64), axis=1)
-    return np.asarray(floor + extra, dtype=np.int64)
+    return filled_up(floor, order, rows)
 
 
 @dataclass(frozen=True, eq=False)
