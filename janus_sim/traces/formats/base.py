@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import numpy.typing as npt
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.traces.form import Block, TraceInfo
@@ -86,6 +91,41 @@ def gap(numbers: Iterable[int], path: Path | str, what: str) -> None:
         if wanted != found:
             there = ", ".join(map(str, known[:8])) + (", ..." if len(known) > 8 else "")
             refuse(path, what, f"there are {there}, but no {wanted}; all must be there from 0 on")
+
+
+def nothing_below_0(path: Path, place: str, counts: npt.NDArray[Any]) -> None:
+    """Refuse an array with a number below 0.
+
+    Raises
+    ------
+    InputError
+        That names the first one.
+    """
+    if counts.min() < 0:
+        found = tuple(np.argwhere(counts < 0)[0].tolist())
+        refuse(path, f"{place}{list(found)}", f"is {counts[found]}; nothing is below 0")
+
+
+def parsed(path: Path, place: str, text: str) -> Any:  # noqa: ANN401
+    """Return what a text says as JSON.
+
+    Raises
+    ------
+    InputError
+        If it is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        refuse(path, place, f"is not JSON ({error}); was the file cut off?")
+
+
+def has_array(path: Path, name: str) -> bool:
+    """Whether a path is an .npz that holds an array of this name; the array itself is not read."""
+    if path.suffix != ".npz" or path.is_dir() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return f"{name}.npy" in archive.namelist()
 
 
 def inside(paths: Sequence[Path], patterns: Sequence[str]) -> list[Path]:

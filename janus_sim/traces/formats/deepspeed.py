@@ -7,14 +7,13 @@ layer, rank, expert), or (step, micro_batch, layer, rank, expert), of whole numb
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from janus_sim.traces.form import Block, TraceInfo
-from janus_sim.traces.formats.base import Asked, Format, Read, refuse
+from janus_sim.traces.formats.base import Asked, Format, Read, has_array, nothing_below_0, refuse
 
 NAME = "exp_counts"
 
@@ -33,9 +32,7 @@ def read(paths: Sequence[Path], asked: Asked) -> Read:
     if counts.ndim != 5 or counts.dtype.kind not in "iu" or not counts.size:
         found = f"is {counts.dtype} of shape {counts.shape}"
         refuse(paths[0], NAME, f"{found}; write whole numbers (step, [micro_batch,] layer, rank, expert)")
-    if counts.min() < 0:
-        place = np.argwhere(counts < 0)[0]
-        refuse(paths[0], f"{NAME}{place.tolist()}", f"is {counts[tuple(place)]}; nothing is below 0")
+    nothing_below_0(paths[0], NAME, counts)
     info = TraceInfo(model="", top_k=asked.top_k, origin="DeepSpeed, exp_counts of its MoE layers")
     return Read(info, _blocks(counts))
 
@@ -46,10 +43,7 @@ def _blocks(counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Iterator
 
 
 def _knows(path: Path) -> bool:
-    if path.suffix != ".npz" or path.is_dir() or not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return f"{NAME}.npy" in archive.namelist()
+    return has_array(path, NAME)
 
 
 DEEPSPEED = Format(_knows, read, "exp_counts[step, (micro_batch,) layer, rank, expert]")

@@ -8,7 +8,6 @@ it is the width of the logits where those were captured, else `--experts`, else 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from janus_sim.traces.form import NO_CHOICE, Block, TraceInfo, counts_of
-from janus_sim.traces.formats.base import Asked, Format, Read, gap, inside, refuse
+from janus_sim.traces.formats.base import Asked, Format, Read, gap, inside, parsed, refuse
 
 _NAME = re.compile(r"router_trace_rank(\d{1,6})\.jsonl")
 _FIELDS = ("step", "layer", "rank", "num_tokens", "topk")
@@ -138,10 +137,7 @@ def _record(file: Path, line: int, text: str) -> tuple[int, Record] | None:
     """Read one line."""
     if not text.strip():
         return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        refuse(file, f"line {line}", f"is not JSON ({error}); was the file cut off?")
+    value = parsed(file, f"line {line}", text)
     if not isinstance(value, dict):
         refuse(file, f"line {line}", "is not a mapping")
     for name in _FIELDS:

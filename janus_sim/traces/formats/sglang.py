@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from janus_sim.traces.form import NO_CHOICE, Block, TraceInfo, counts_of
-from janus_sim.traces.formats.base import Asked, Format, Read, gap, inside, refuse
+from janus_sim.traces.formats.base import Asked, Format, Read, gap, inside, nothing_below_0, refuse
 from janus_sim.traces.formats.torch_file import load, logical, whole
 
 ORIGIN = "SGLang's expert distribution recorder"
@@ -42,7 +42,7 @@ def read(paths: Sequence[Path], asked: Asked) -> Read:
 
 def _counts(file: Path, value: Mapping[str, Any], asked: Asked) -> Read:
     counts = whole(file, "logical_count", value["logical_count"], 3)
-    _check(file, "logical_count", counts)
+    nothing_below_0(file, "logical_count", counts)
     passes, layers = counts.sum(axis=(1, 2)) > 0, counts.sum(axis=(0, 2)) > 0
     if not passes.any():
         refuse(file, "logical_count", "is 0 everywhere; nothing was recorded")
@@ -127,7 +127,7 @@ def _counted(records: Sequence[tuple[Path, Mapping[str, Any]]], tables: Mapping[
     for file, record in records:
         place = f"forward pass {record['forward_pass_id']}, global_physical_count"
         counts = whole(file, place, record["global_physical_count"], 2)
-        _check(file, place, counts)
+        nothing_below_0(file, place, counts)
         if counts.shape != tables[file].shape:
             refuse(file, place, f"has the shape {counts.shape}, the map of slots {tables[file].shape}")
         out.append(logical(counts[None], tables[file])[0])
@@ -155,12 +155,6 @@ def _chosen(
     for rank, ids in enumerate(found):
         out[:, rank, : ids.shape[1]] = ids[:, :, :used]
     return out
-
-
-def _check(file: Path, place: str, counts: Ints) -> None:
-    if counts.min() < 0:
-        found = tuple(np.argwhere(counts < 0)[0].tolist())
-        refuse(file, f"{place}{list(found)}", f"is {counts[found]}; nothing is below 0")
 
 
 def _knows(path: Path) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from janus_sim.traces.form import Block, TraceInfo, counts_of
-from janus_sim.traces.formats.base import Asked, Format, Read, inside, refuse
+from janus_sim.traces.formats.base import Asked, Format, Read, has_array, inside, parsed, refuse
 from janus_sim.traces.formats.torch_file import load, logical, whole
 
 FIELDS = ("expert_load_window", "physical_to_logical_map")
@@ -78,11 +77,7 @@ def _requests(files: Sequence[Path]) -> Iterator[tuple[Path, str, Ints]]:
             yield file, "", _array(file, "", file.read_bytes())
             continue
         for line, text in _documents(file):
-            try:
-                response = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                refuse(file, line, f"is not JSON ({error}); was the file cut off?")
-            yield from _of(file, line, response)
+            yield from _of(file, line, parsed(file, line, text))
 
 
 def _documents(file: Path) -> list[tuple[str, str]]:
@@ -168,11 +163,7 @@ def _knows(path: Path) -> bool:
 
 
 def _knows_loads(path: Path) -> bool:
-    if path.suffix != ".npz" or path.is_dir():
-        return False
-    import zipfile
-
-    return zipfile.is_zipfile(path) and f"{FIELDS[0]}.npy" in zipfile.ZipFile(path).namelist()
+    return has_array(path, FIELDS[0])
 
 
 VLLM = Format(_knows, read, "responses with routed_experts, or (tokens, layers, top_k).npy")
