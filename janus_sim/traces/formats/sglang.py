@@ -10,6 +10,7 @@ global_physical_count (layers, slots) and, per token, topk_ids_of_layer (layers,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def read(paths: Sequence[Path], asked: Asked) -> Read:
         if len(files) > 1:
             refuse(files[1], "", "one file holds the counts of all ranks; import the dumps one by one")
         return _counts(files[0], held[files[0]], asked)
-    return _records(dict(held.items()), asked)
+    return _records(held, asked)
 
 
 def _counts(file: Path, value: Mapping[str, Any], asked: Asked) -> Read:
@@ -89,26 +90,20 @@ def _records(held: Mapping[Path, Mapping[str, Any]], asked: Asked) -> Read:
     steps = {step: [there[rank] for rank in ranks] for step, there in sorted(found.items())}
     counted = {step: _counted(records, tables) for step, records in steps.items()}
     layers = np.any([counts.any(axis=(0, 2)) for counts in counted.values()], axis=0)
-    notes = tuple(_dropped(np.ones(1, dtype=bool), layers))
-    kept = np.flatnonzero(layers)
-    top_k = asked.top_k
-    if tokens:
-        chosen = {step: _chosen(records, tables, kept) for step, records in steps.items()}
-        top_k = max(table.shape[3] for table in chosen.values())
+    kept, notes = np.flatnonzero(layers), tuple(_dropped(np.ones(1, dtype=bool), layers))
+    info = TraceInfo(model="", top_k=asked.top_k, origin=ORIGIN, phase="inference", notes=notes)
+    if not tokens:
         blocks = (
-            Block(step, 0, place, counts_of(table[place], counted[step].shape[2]), table[place])
-            for step, table in chosen.items() for place in range(len(kept))
-        )  # fmt: skip
-        return Read(TraceInfo(model="", top_k=top_k, origin=ORIGIN, phase="inference", notes=notes), blocks)
-    info = TraceInfo(model="", top_k=top_k, origin=ORIGIN, phase="inference", notes=notes)
-    return Read(
-        info,
-        (
             Block(step, 0, place, counts[:, layer])
-            for step, counts in counted.items()
-            for place, layer in enumerate(kept)
-        ),
-    )
+            for step, counts in counted.items() for place, layer in enumerate(kept)
+        )  # fmt: skip
+        return Read(info, blocks)
+    chosen = {step: _chosen(records, tables, kept) for step, records in steps.items()}
+    blocks = (
+        Block(step, 0, place, counts_of(table[place], counted[step].shape[2]), table[place])
+        for step, table in chosen.items() for place in range(len(kept))
+    )  # fmt: skip
+    return Read(replace(info, top_k=max(table.shape[3] for table in chosen.values())), blocks)
 
 
 def _map(file: Path, value: Mapping[str, Any]) -> Ints:
