@@ -111,6 +111,7 @@ class Recorder:
 
     def _hook(self, layer: int, reader: Reader) -> Any:  # noqa: ANN401
         def hook(module: nn.Module, _given: object, output: object) -> None:
+            """Keep what a router chose; the last router ends the pass."""
             if self._off or module.training != (self.info.phase == "training") or _in_backward():
                 return
             if layer == 0:

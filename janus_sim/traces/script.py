@@ -55,6 +55,7 @@ def record_script(
         found: list[Recorder] = []
 
         def first(module: nn.Module, _given: object) -> None:
+            """Begin to record at the first model called that has routers."""
             if not found and find_routers(module, options.get("routers")):
                 found.append(stack.enter_context(Recorder(module, path, info, **options)))
 

@@ -81,6 +81,7 @@ class Gate(nn.Module):
         self.scores = nn.Linear(WIDTH, EXPERTS, bias=False)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the experts (tokens, top_k), their weights, and all probabilities (tokens, experts)."""
         shares = functional.softmax(self.scores(tokens), dim=-1)
         weights, experts = shares.topk(TOP_K, dim=-1)
         return experts, weights / weights.sum(dim=-1, keepdim=True), shares
@@ -96,6 +97,7 @@ class Experts(nn.Module):
         self.down = nn.Parameter(torch.randn(EXPERTS, INNER, WIDTH) * (INNER * 2 * LAYERS) ** -0.5)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the experts make of the tokens, and how unevenly these are spread."""
         experts, weights, shares = self.gate(tokens)
         result = torch.zeros_like(tokens)
         for expert in range(EXPERTS):
@@ -117,6 +119,7 @@ class Layer(nn.Module):
         self.experts = Experts()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the sequences after this layer, and how unevenly their tokens are spread."""
         heads = self.qkv(self.before(x)).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
         seen = functional.scaled_dot_product_attention(*heads, is_causal=True)
         x = x + self.out(seen.transpose(1, 2).flatten(-2))
@@ -136,6 +139,7 @@ class SmallMoe(nn.Module):
         self.last = nn.RMSNorm(WIDTH)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scores of the next token, and the unevenness meaned over layers."""
         x = self.tokens(tokens) + self.places.weight
         uneven = []
         for layer in self.layers:

@@ -43,6 +43,7 @@ WHAT = {
 
 def _ends(suffix: str) -> Format:
     def knows(path: Path) -> bool:
+        """Whether a path ends so, or is a folder of such files."""
         return any(path.glob(f"*{suffix}")) if path.is_dir() else path.suffix.lower() == suffix
 
     return Format(knows, _read, WHAT[suffix])

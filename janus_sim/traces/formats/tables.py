@@ -113,6 +113,7 @@ def _dense(path: Path, table: Table, axes: tuple[str, str, str], cell: str) -> I
 
 def _knows(columns: Mapping[str, type]) -> Callable[[Path], bool]:
     def knows(path: Path) -> bool:
+        """Whether a path is a table that has these columns."""
         if path.is_dir() or not path.name.removesuffix(".gz").endswith(".csv"):
             return False
         try:
