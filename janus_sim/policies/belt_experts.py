@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from janus_sim.engine.belt import layout as at
-from janus_sim.policies.belt_fetch import Fetch, Pulled
+from janus_sim.policies.belt_fetch import Fetch
 from janus_sim.policies.belt_ground import Ints
 
 if TYPE_CHECKING:
@@ -83,20 +83,15 @@ class Experts:
         works = [self.fetch.belt.works.number(kernels(0, count), gap, 1.0) for count in several.tolist()]
         return np.array(works, dtype=np.int64)[which.ravel()]
 
-    def _pulled(self) -> Pulled:
-        policy, layer = self.fetch.policy, self.layer
-        key = ("pulled", policy._key(layer, 0), layer.group[0])
-        return self.fetch.belt.recall(key, lambda: Pulled.none(self.fetch.ground))
-
     def _arrivals(self, kernel: Ints, member: Ints, expert: Ints) -> None:
         """Let each kernel wait for its expert."""
-        pulls = self._pulled().pulls[member, expert]
+        pulls = self.fetch.pulled(self.layer).pulls[member, expert]
         comes = pulls >= 0
         self.fetch.belt.awaits(kernel[comes], pulls[comes])
 
     def _let_go(self, begins: Ints, kernel: Ints, member: Ints, expert: Ints) -> list[Edges]:
         """Give credits back after use; of an expert that came for nothing, when its turn has passed."""
-        ground, belt, pulled = self.fetch.ground, self.fetch.belt, self._pulled()
+        ground, belt, pulled = self.fetch.ground, self.fetch.belt, self.fetch.pulled(self.layer)
         holds = pulled.lets >= 0
         who, what = ground.in_order(holds)
         lets = pulled.lets[who, what]

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from janus_sim.engine.belt import layout as at
+from janus_sim.policies.base import towards
 from janus_sim.policies.belt_ground import Bools, Ground, Ints, device
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from janus_sim.engine.belt.belt import Belt
     from janus_sim.engine.gpu import Gpu
     from janus_sim.policies.data_centric import DataCentric
@@ -62,9 +61,7 @@ class Fetch:
     def put(self, layer: MoELayer, wanted: Bools, priority: int) -> Ints:
         """Put on the belt what is wanted (n, E) and not on its way; return who asks first, by member."""
         ground, belt, rank = self.ground, self.belt, self.ground.ranks
-        pulled = belt.recall(
-            ("pulled", self.policy._key(layer, 0), layer.group[0]), lambda: Pulled.none(ground)
-        )
+        pulled = self.pulled(layer)
         new = wanted & (ground.home[None, :] != rank[:, None]) & (pulled.pulls < 0)
         member, expert = ground.in_order(new)
         if not len(member):
@@ -136,10 +133,14 @@ class Fetch:
             )  # fmt: skip
         return table[machine, expert]
 
+    def pulled(self, layer: MoELayer) -> Pulled:
+        """Return the tasks that bring the experts of a layer, or of a visit, to GPUs."""
+        key = ("pulled", self.policy._key(layer, 0), layer.group[0])
+        return self.belt.recall(key, lambda: Pulled.none(self.ground))
+
     def staged(self, layer: MoELayer) -> Ints:
         """Return the staging tasks (machines, E), -1 where there is none, of a layer or of a visit."""
-        key: Hashable = layer.key if self.policy.backward_from == "refetch" else layer.weights_key
-        shape = (self.gpu.machines, layer.experts)
+        key, shape = self.policy._cached(layer), (self.gpu.machines, layer.experts)
         return self.belt.recall(("staged", key, layer.group[0]), lambda: np.full(shape, -1))
 
     def paths(self, source: Ints, target: Ints, size: int) -> Ints:
@@ -153,8 +154,7 @@ class Fetch:
 
     def text(self, layer: MoELayer, label: str) -> int:
         """Return the number of what spans of a visit say."""
-        place = self.gpu.within(micro_batch=layer.micro_batch, layer=layer.layer, phase=layer.phase).place
-        return self.belt.text(place, label)
+        return self.belt.text(towards(self.gpu, layer).place, label)
 
     def _switches(self, layer: MoELayer) -> list[list[int]]:
         """Return the members under each PCIe switch, as places in the group."""

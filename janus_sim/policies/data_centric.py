@@ -155,7 +155,7 @@ class DataCentric(Policy):
 
     def _staged(self, gpu: Gpu, layer: MoELayer, expert: int, priority: int) -> Activity:
         """Over when the expert is in the cache of the machine; whoever asks first has it fetched."""
-        key = (layer.key if self.backward_from == "refetch" else layer.weights_key, expert)
+        key = (self._cached(layer), expert)
         return gpu.machine.once(("staged", key), self._stage(gpu, layer, expert, priority))
 
     def _stage(self, gpu: Gpu, layer: MoELayer, expert: int, priority: int) -> Steps:
@@ -191,6 +191,10 @@ class DataCentric(Policy):
         if self.backward_from == "keep":
             return (*layer.weights_key, layer.micro_batch, expert)
         return (*layer.key, expert)
+
+    def _cached(self, layer: MoELayer) -> Hashable:
+        """Name what the machine has in its cache of a layer: fetched once a step, or in each visit."""
+        return layer.key if self.backward_from == "refetch" else layer.weights_key
 
     def _external(self, gpu: Gpu, home: int) -> bool:
         """Whether what lives at `home` goes through the inter-node scheduler."""
