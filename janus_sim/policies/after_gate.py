@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Activity, Steps
 from janus_sim.errors import PolicyError
-from janus_sim.policies.base import Deciding, Policy, towards
+from janus_sim.policies.base import Deciding, Policy, machines_of, towards
 from janus_sim.policies.expert_centric import ExpertCentric
 from janus_sim.policies.modifier import Modifier
 from janus_sim.workload.copies import Copies
@@ -61,9 +61,7 @@ class AfterGate(Deciding, Modifier):
         return layer.rerouted(copies) if any(copies.replicas) else layer
 
     def _decided(self, gpu: Gpu, layer: RoutedLayer) -> RoutedLayer:
-        key = ("machines", layer.group)
-        machines = gpu.recall(key, lambda: tuple(gpu.machine_of(rank) for rank in layer.group))
-        return self.rerouted(layer, machines, gpu.domain)
+        return self.rerouted(layer, machines_of(gpu, layer), gpu.domain)
 
     def beside(self, gpu: Gpu, visits: Sequence[MoELayer]) -> Steps:
         """With foresight: bring weights as early as there is room, nearer visits first."""

@@ -165,6 +165,12 @@ class Deciding(Policy):
         return self.oracle or super().bound
 
 
+def machines_of(gpu: Gpu, visit: MoELayer) -> tuple[int, ...]:
+    """Return the machine of each rank of the visit's group, found once a step."""
+    key = ("machines", visit.group)
+    return gpu.recall(key, lambda: tuple(gpu.machine_of(rank) for rank in visit.group))
+
+
 def towards(gpu: Gpu, visit: MoELayer) -> Gpu:
     """Return the GPU at a visit to come, in its lane of now: what it fetches is known as that visit's."""
     return gpu.within(micro_batch=visit.micro_batch, layer=visit.layer, phase=visit.phase)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from janus_sim.policies.base import machines_of
+
 if TYPE_CHECKING:
     from janus_sim.engine.fabric import Device
     from janus_sim.engine.gpu import Gpu
@@ -66,7 +68,7 @@ class Ground:
         """Lay out the group of a layer."""
         ranks, home = np.array(layer.group), np.asarray(layer.home)
         peers = [gpu.peers[rank] for rank in layer.group]
-        machine = np.array([gpu.machine_of(rank) for rank in layer.group])
+        machine = np.array(machines_of(gpu, layer))
         at_home = np.array([gpu.machine_of(rank) for rank in home.tolist()])
         orders = np.array([policy._order(peer, layer) for peer in peers])
         external = (machine[:, None] != at_home[None, :]) & policy.hierarchical

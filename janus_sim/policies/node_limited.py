@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Activity, Steps
-from janus_sim.policies.base import Policy
+from janus_sim.policies.base import Policy, machines_of
 from janus_sim.policies.room import enough
 from janus_sim.workload.copies import Traffic
 from janus_sim.workload.layer import MoELayer, RoutedLayer
@@ -69,7 +69,7 @@ class NodeLimited(Policy):
 
     def _notify(self, gpu: Gpu, layer: RoutedLayer, label: str) -> Activity:
         """Exchange counts, or, where these are known, what as many flags take."""
-        counts = layer.counts(_machines(gpu, layer), COUNT)
+        counts = layer.counts(machines_of(gpu, layer), COUNT)
         return gpu.all_to_all(counts, f"notify {label}", lines="notify", sms=self.sms)
 
     def _weights(self, gpu: Gpu, layer: RoutedLayer, expert: int, rows: int) -> Steps:
@@ -86,7 +86,7 @@ class NodeLimited(Policy):
 
     def _ways(self, gpu: Gpu, layer: RoutedLayer, row: int) -> tuple[Traffic, Traffic]:
         """Return the far and the near hop of a dispatch."""
-        return layer.two_hop(_machines(gpu, layer), row)
+        return layer.two_hop(machines_of(gpu, layer), row)
 
     def memory(
         self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int
@@ -106,7 +106,3 @@ class NodeLimited(Policy):
     def paradigm(self, layer: MoELayer, domain: int) -> str:
         """Node-limited in every layer."""
         return "node_limited"
-
-
-def _machines(gpu: Gpu, layer: MoELayer) -> tuple[int, ...]:
-    return tuple(gpu.machine_of(rank) for rank in layer.group)
