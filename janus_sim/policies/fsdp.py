@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Steps
 from janus_sim.errors import InputError, Mistake
-from janus_sim.policies.base import Policy, towards
+from janus_sim.policies.base import Policy, machines_of, towards
 from janus_sim.policies.order import within
 from janus_sim.workload.layer import MoELayer, RoutedLayer
 
@@ -95,14 +95,11 @@ class Fsdp(Policy):
         mates = within(gpu.machine.ranks, layer.members)
         if not self.hierarchical or len(mates) in (1, len(layer.group)):
             return [(layer.group, size)]
-        place = mates.index(gpu.rank)
-        like = tuple(rank for rank in layer.group if self._place(gpu, layer, rank) == place)
+        machines, place = machines_of(gpu, layer), mates.index(gpu.rank)
+        like = tuple(
+            rank for turn, rank in enumerate(layer.group) if machines[:turn].count(machines[turn]) == place
+        )
         return [(like, size // len(mates)), (mates, size)]
-
-    def _place(self, gpu: Gpu, layer: MoELayer, rank: int) -> int:
-        """Return the place of a rank among those of the group in its machine."""
-        first = gpu.machine_of(rank)
-        return sum(1 for other in layer.group if other < rank and gpu.machine_of(other) == first)
 
     def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """Experts travel."""
