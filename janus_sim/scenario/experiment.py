@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files import (
@@ -20,7 +20,7 @@ from janus_sim.files import (
     validate,
 )
 from janus_sim.scenario.changes import AXES, changed, policies_as_mapping
-from janus_sim.scenario.scenario import Scenario, Written
+from janus_sim.scenario.scenario import Scenario, Tolerance, Written
 
 Columns = dict[str, Sequence[Any]]
 
@@ -85,7 +85,7 @@ class Experiment(Spec):
     seeds: Positive | None = None
     steps: Positive | None = None
     alike: Literal["machines"] | None = None
-    tolerance: Annotated[float, Field(ge=0.0, le=0.1)] = 0.0
+    tolerance: Tolerance = 0.0
     uncertainty: dict[str, Any] = Field(default_factory=dict)
     figures: Figures | None = None
     folders: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)

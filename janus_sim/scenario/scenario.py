@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from janus_sim.workload.workload import Workload
 
 Written = str | dict[str, Any]  #: a preset's name, a path, or a mapping as in a file
+Tolerance = Annotated[float, Field(ge=0.0, le=0.1)]  #: of the network, see `Scenario`
 
 
 class Scenario(Spec):
@@ -62,7 +63,7 @@ class Scenario(Spec):
     seed: NonNegative = 0
     steps: Positive | None = None
     alike: Literal["machines"] | None = None
-    tolerance: Annotated[float, Field(ge=0.0, le=0.1)] = 0.0
+    tolerance: Tolerance = 0.0
     name: str = ""
     experiment: str = ""
     label: str = ""
