@@ -118,6 +118,7 @@ def run(
     seen: list[tuple[pd.DataFrame, Spread]] = []
 
     def also(folder: Path, table: pd.DataFrame) -> None:
+        """Tell what the draws came to, and write it into the folder in the making."""
         seen.append(told(planned, experiment, table))
         save(folder, planned, *seen[0])
 
