@@ -20,26 +20,31 @@ Record: TypeAlias = Any  # one row of an array of records; the state of a networ
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _digest() -> str:
-    """Return a name of the text of the whole package."""
-    text = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+def digest(package: Path, begin: str = "") -> str:
+    """Return a name of the text of a whole package, and of what its functions call besides, which `begin` names."""
+    text = hashlib.sha256(begin.encode())
+    for file in sorted(package.glob("*.py")):
         text.update(file.read_bytes())
     return text.hexdigest()
 
 
-#: numba keeps a compiled function for as long as its own file stays the same, and would call old text of others.
-DIGEST: Final = _digest()
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call, or take what an earlier process kept; for calls from Python with the whole state."""
+def keep(function: Callable[..., Any], stamp: str) -> Callable[..., Any]:
+    """Compile at the first call, or take what an earlier process kept of the text that `stamp` names."""
     options: dict[str, Any] = {"_nrt": False}
     kernel = numba.njit(cache=True, error_model="numpy", **options)(function)
     file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     if file is not None:
-        file._source_stamp = DIGEST
+        file._source_stamp = stamp
     return cast("Callable[..., Any]", kernel)
+
+
+#: numba keeps a compiled function for as long as its own file stays the same, and would call old text of others.
+DIGEST: Final = digest(Path(__file__).parent)
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile as `keep` does; for calls from Python with the whole state."""
+    return keep(function, DIGEST)
 
 
 def _wide(kind: Any) -> Any:  # noqa: ANN401

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import numba
-
-from janus_sim.network.compiled import DIGEST, Array, Record, inner
+from janus_sim.network.compiled import DIGEST, Array, Record, digest, inner, keep
 
 __all__ = ["Array", "Record", "compiled", "inner"]
 
-
-def _digest() -> str:
-    """Return a name of the text of the network and of the belt."""
-    text = hashlib.sha256(DIGEST.encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        text.update(file.read_bytes())
-    return text.hexdigest()
-
-
-BELT: Final = _digest()
+BELT: Final = digest(Path(__file__).parent, DIGEST)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call, or take what an earlier process kept; for calls from Python."""
-    options: dict[str, Any] = {"_nrt": False}
-    kernel = numba.njit(cache=True, error_model="numpy", **options)(function)
-    file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
-    if file is not None:
-        file._source_stamp = BELT
-    return cast("Callable[..., Any]", kernel)
+    """Compile as `janus_sim.network.compiled.keep` does; for calls from Python."""
+    return keep(function, BELT)
