@@ -169,5 +169,4 @@ def fill(net: Record) -> None:
         for i in range(number):
             take_up(rows[i], net)
         begun, ranking = True, lowest
-    net.fillings += 1
     spread(net)

@@ -64,7 +64,6 @@ _COUNTERS = [
     "binned",  # 1 if there is a series
     "events",  # instants run through, ever
     "visits",  # lanes visited, ever
-    "fillings",  # whole fillings, ever
 ]
 
 #: The whole state: the clock, counters, and of each array where it lies, its rows and its columns.
@@ -174,7 +173,6 @@ LINK: Final = np.dtype(
         ("active", "i4"),  # number of bundles that move
         ("top", "i4"),  # lane of the smallest priority, -1 none
         ("expected", "i4"),  # flows that are about to be added
-        ("spare_word", "i4"),
     ],
     align=True,
 )
