@@ -5,6 +5,7 @@ from __future__ import annotations
 from janus_sim.network import layout as at
 from janus_sim.network import views
 from janus_sim.network.compiled import Array, Record, compiled, inner
+from janus_sim.network.lanes import place_of
 
 
 @inner
@@ -77,14 +78,11 @@ def move(b: int, moves: bool, net: Record) -> None:
 def to_go(f: int, net: Record) -> float:
     """Bytes a unit of weight that running flow `f` has left now; changes nothing."""
     flow = views.flows(net)[f]
-    b, now, left = flow.bundle, net.now, 0.0
-    bundle, path = views.bundles(net)[b], views.paths(net)
+    b, now = flow.bundle, net.now
+    bundle = views.bundles(net)[b]
     if bundle.owner >= 0:
         lane = views.lanes(net)[bundle.owner]
-        for hop in range(bundle.hops):
-            place = path[b, hop + path.shape[1] // 2]
-            if path[b, hop] == bundle.owner and place >= 0:
-                left = views.tags(net)[lane.block + place] - lane.service
+        left: float = views.tags(net)[lane.block + place_of(b, bundle.owner, net)] - lane.service
         if now > lane.up_to:
             left -= lane.level * (now - lane.up_to)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from janus_sim.network import layout as at
 from janus_sim.network import views
 from janus_sim.network.compiled import Array, Record, compiled, inner
+from janus_sim.network.lanes import place_of
 
 
 @inner
@@ -132,11 +133,8 @@ def weigh(b: int, net: Record) -> None:
     bundle, path, lanes, mass = views.bundles(net)[b], views.paths(net), views.lanes(net), views.masses(net)
     half, weight = path.shape[1] // 2, bundle.weight * bundle.number
     for hop in range(bundle.hops):
-        place = path[b, hop + half]
+        x, place = path[b, hop], path[b, hop + half]
         if place >= 0:
-            mass[lanes[path[b, hop]].block + place] = weight
-            continue
-        earlier = 0
-        while path[b, earlier] != path[b, hop]:
-            earlier += 1
-        mass[lanes[path[b, hop]].block + path[b, earlier + half]] += weight
+            mass[lanes[x].block + place] = weight
+        else:
+            mass[lanes[x].block + place_of(b, x, net)] += weight

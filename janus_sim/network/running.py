@@ -11,7 +11,7 @@ from janus_sim.network.bundles import behind, find_bundle, free_bundle, melded, 
 from janus_sim.network.compiled import Record, inner
 from janus_sim.network.events import set_time
 from janus_sim.network.filling import fill
-from janus_sim.network.lanes import close_lane, enter, open_lane, quit_lane
+from janus_sim.network.lanes import close_lane, enter, open_lane, place_of, quit_lane
 from janus_sim.network.marks import mark
 from janus_sim.network.owners import disown, height, hold_by_cap, remaining, spend, transfer
 from janus_sim.network.sharing import repair
@@ -86,12 +86,10 @@ def recount(b: int, change: int, last: float, net: Record) -> None:
 @inner
 def set_first(b: int, first: int, to_go: float, net: Record) -> None:
     """Another flow of bundle `b` ends first, with `to_go` bytes a unit of weight left."""
-    bundle, lanes, path, tag = views.bundles(net)[b], views.lanes(net), views.paths(net), views.tags(net)
+    bundle, lanes, tag = views.bundles(net)[b], views.lanes(net), views.tags(net)
     if bundle.owner >= 0:
-        lane, hop = lanes[bundle.owner], 0
-        while path[b, hop] != bundle.owner:
-            hop += 1
-        i = lane.block + path[b, hop + path.shape[1] // 2]
+        lane = lanes[bundle.owner]
+        i = lane.block + place_of(b, bundle.owner, net)
         if not tag[i] > lane.least:
             lane.least = np.nan
         tag[i] = lane.service + to_go
