@@ -58,8 +58,6 @@ def drain(s: State, net: Record, tells: bool) -> int:
         if task[x, at.STATE] == at.OVER and not tells:
             return at.TOLD
         head[at.FIRST] = task[x, at.NEXT]
-        if head[at.FIRST] < 0:
-            head[at.LAST] = -1
         if task[x, at.STATE] == at.OVER:
             head[at.OVER_AT] = x
             return at.TOLD

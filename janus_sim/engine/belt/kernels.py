@@ -12,7 +12,7 @@ from janus_sim.network.events import set_time
 
 @inner
 def append(x: int, row: Array, first: int, last: int, task: Array) -> None:
-    """Put a task at the end of a queue whose ends stand in two columns of a row."""
+    """Put a task at the end of a queue, its ends in two columns of a row; if empty, `last` is stale."""
     task[x, at.NEXT] = -1
     if row[first] < 0:
         row[first] = x
@@ -88,8 +88,6 @@ def end_kernel(time: float, s: State) -> tuple[int, int]:
     following = stream[at.STREAM_FIRST]
     if following >= 0:
         stream[at.STREAM_FIRST] = task[following, at.NEXT]
-        if stream[at.STREAM_FIRST] < 0:
-            stream[at.STREAM_LAST] = -1
         task[following, at.WHY] = span
         run_kernel(following, rank, time, s)
     return x, span

@@ -48,9 +48,9 @@ class Store:
         self._core, self._kernels = core, kernels
         self.flows, self.ranks, self.works = flows, ranks, works
         head = np.zeros(at.HEAD, np.int64)
-        head[[at.FIRST, at.LAST]] = -1
+        head[at.FIRST] = -1
         stream = np.zeros((ranks, at.STREAM), np.int64)
-        stream[:, [at.RUNNING, at.STREAM_FIRST, at.STREAM_LAST]] = -1
+        stream[:, [at.RUNNING, at.STREAM_FIRST]] = -1
         self.arrays: dict[str, Array] = {
             "head": head,
             "task": np.zeros((1024, at.TASK), np.int32),

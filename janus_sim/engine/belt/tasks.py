@@ -63,8 +63,6 @@ def give(pool: int, why: int, s: State) -> None:
         row[at.FREE] += 1
         return
     row[at.POOL_FIRST] = s.task[x, at.NEXT]
-    if row[at.POOL_FIRST] < 0:
-        row[at.POOL_LAST] = -1
     s.task[x, at.STATE] += 1
     ready(x, why, s)
 
