@@ -72,10 +72,9 @@ class PairFlows:
         far = sizes * fabric.far(self.routes)
         self.sent, self.far = self._per_member(sizes, len(ranks)), self._per_member(far, len(ranks))
         self.delays, self.caps = self._message_size(lines, len(ranks), sms)
-        talk, beside = fabric.topology.communication, self._flows_beside()
-        self.weights = talk.channels / beside
+        talk, crowd = fabric.topology.communication, self._crowd()
+        self.weights = talk.channels / crowd[self.routes].max(axis=1, initial=1).astype(np.float64)
         if word == "all_reduce":  # between machines a ring does not reach what its links carry at best
-            crowd = np.append(np.bincount(self.routes[self.routes >= 0], minlength=len(fabric.capacity)), 1)
             share = np.append(fabric.capacity, np.inf) / np.maximum(crowd, 1)
             reached = talk.all_reduce_efficiency * share[self.routes].min(axis=1, initial=np.inf)
             self.caps = np.where(far > 0, np.minimum(self.caps, reached), self.caps)
@@ -106,13 +105,10 @@ class PairFlows:
         np.add.at(total, self.source, sizes)
         return [int(size) for size in total]
 
-    def _flows_beside(self) -> Floats:
-        """Return how many flows of this collective use the most crowded link of each."""
+    def _crowd(self) -> Ints:
+        """Return how many flows of this collective use each link, and 1 where there is no link."""
         used = self.routes >= 0
-        crowd = np.bincount(self.routes[used], minlength=len(self.fabric.topology.links))
-        crowd = np.append(crowd, 1)  # where there is no link
-        beside: Floats = crowd[self.routes].max(axis=1, initial=1).astype(np.float64)
-        return beside
+        return np.append(np.bincount(self.routes[used], minlength=len(self.fabric.capacity)), 1)
 
     def _message_size(self, lines: Lines, members: int, sms: int) -> tuple[Floats, Floats]:
         """Return start times and rate caps, by what each source sends over each kind of path."""
