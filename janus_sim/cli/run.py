@@ -122,6 +122,7 @@ def _run(
     from janus_sim.sweep.grid import shard
     from janus_sim.sweep.sweeping import run as sweep
 
+    show.instead(experiment)
     target = out or folder_of(experiment)
     if out is None and settings.shard is not None:
         target = target.with_name(f"{target.name}-{settings.shard[0]}-of-{settings.shard[1]}")

@@ -20,6 +20,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from janus_sim.scenario import Experiment
     from janus_sim.sweep import Checked
     from janus_sim.sweep.sweeping import Progress
 
@@ -65,6 +66,12 @@ def progress(total: int, quiet: bool) -> Iterator[Progress | None]:
         with RichProgress(*columns, console=screen, transient=True) as bar:
             task = bar.add_task("", total=total)
             yield lambda done, scenario: bar.update(task, completed=done, description=escape(scenario.name))
+
+
+def instead(experiment: Experiment) -> None:
+    """Tell on standard error what is run instead of what the file asks for first."""
+    if experiment.instead:
+        print(experiment.instead, file=sys.stderr)
 
 
 def summary(table: pd.DataFrame, form: Format, quiet: bool, means: pd.DataFrame | None = None) -> None:

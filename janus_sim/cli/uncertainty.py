@@ -47,6 +47,7 @@ def uncertainty(
     from janus_sim.sweep.sweeping import Settings
 
     loaded = Experiment.load(experiment, changes or ())
+    show.instead(loaded)
     if loaded.baseline is None:
         raise InputError(Mistake(loaded.where("baseline"), "is missing; write the policy to compare with"))
     default = folder_of(loaded)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import signal
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,8 @@ def rows_of(
         table = open_results(source).table()
     else:
         experiment = Experiment.load(source, changes)
+        if experiment.instead:
+            warnings.warn(experiment.instead, stacklevel=2)
         names = [scenario.name for scenario in experiment.scenarios()]
         if not any(fnmatch.fnmatchcase(name, only) for name in [*names, *wanted]):
             return {}

@@ -20,6 +20,7 @@ from janus_sim.files import (
     validate,
 )
 from janus_sim.scenario.changes import AXES, changed, policies_as_mapping
+from janus_sim.scenario.otherwise import instead
 from janus_sim.scenario.scenario import Scenario, Tolerance, Written
 
 Columns = dict[str, Sequence[Any]]
@@ -57,7 +58,11 @@ class Experiment(Spec):
         See `Scenario`.
     uncertainty : mapping
         From a dotted path to the range that its value may have; see `janus_sim.uncertainty`.
+    otherwise : str, optional
+        The experiment that is run instead where a file of ``workload.routing.trace`` is absent.
     figures : Figures, optional
+    instead : str
+        Why this one is run, and not the one that was asked for; empty if it was.
 
     Examples
     --------
@@ -87,7 +92,9 @@ class Experiment(Spec):
     alike: Literal["machines"] | None = None
     tolerance: Tolerance = 0.0
     uncertainty: dict[str, Any] = Field(default_factory=dict)
+    otherwise: str | None = None
     figures: Figures | None = None
+    instead: str = Field(default="", exclude=True, repr=False)
     folders: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)
     file: str = Field(default="", exclude=True, repr=False)
 
@@ -108,14 +115,20 @@ class Experiment(Spec):
         """
         path = find("experiments", source)
         data = {"name": path.stem, **read_yaml(path)}
+        if other := instead(data, changes, path):
+            path = find("experiments", other[0], path.parent, f"{path}: otherwise")
+            data = {"name": path.stem, **read_yaml(path)}
+        experiment = cls._of(data, changes, path)
+        return experiment.change(instead=other[1]) if other else experiment
+
+    @classmethod
+    def _of(cls, data: dict[str, Any], changes: Sequence[str], path: Path) -> Self:
+        """Read what a file says, with the changes of the command line."""
         data = policies_as_mapping(changed(data, changes))
         file = str(path)
-        known = {*cls.model_fields} - {"folders", "file"}
-        spare = [
-            Mistake(f"{file}: {key}", "unknown" + nearest(key, known))
-            for key in ("folders", "file")
-            if key in data
-        ]
+        ours = ("folders", "file", "instead")
+        known = {*cls.model_fields} - {*ours}
+        spare = [Mistake(f"{file}: {key}", "unknown" + nearest(key, known)) for key in ours if key in data]
         if spare:
             raise InputError(spare)
         folders = (path.parent.absolute(), Path.cwd())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,5 +79,7 @@ def sweep(
 
     if not isinstance(experiment, Experiment):
         experiment = Experiment.load(experiment, changes)
+        if experiment.instead:
+            warnings.warn(experiment.instead, stacklevel=2)
     settings = sweeping.Settings(jobs=jobs, dask=dask, shard=shard, fresh=fresh)
     return Table(sweeping.run(experiment, settings, out, progress).table)

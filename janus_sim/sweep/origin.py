@@ -73,6 +73,7 @@ def provenance(
         "baseline": experiment.baseline,
         "seed": experiment.seed,
         "inputs": dict(sorted(inputs.items())),
+        **({"instead": experiment.instead} if experiment.instead else {}),
         **({"routing": fitted} if (fitted := done_to_traces(scenarios)) else {}),
         "scenarios": {scenario.name: key for scenario, key in zip(scenarios, keys, strict=True)},
     }
