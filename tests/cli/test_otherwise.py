@@ -27,8 +27,8 @@ def trace(path: Path, hot: int) -> None:
 def first(tmp_path: Path) -> Path:
     """An experiment on first.parquet, which is absent, and beside it one on other.parquet, which is there."""
     for name, text in (("first", FIRST), ("other", TINY)):
-        routed = text.replace("  precision", f"  routing: {{kind: trace, trace: {name}.parquet}}\n  precision")
-        (tmp_path / f"{name}.yaml").write_text(routed)
+        routing = f"  routing: {{kind: trace, trace: {name}.parquet}}\n"
+        (tmp_path / f"{name}.yaml").write_text(text.replace("  precision", f"{routing}  precision"))
     trace(tmp_path / "other.parquet", hot=20)
     return tmp_path / "first.yaml"
 
@@ -75,14 +75,14 @@ def test_two_absent_traces_are_an_error_and_no_circle(first: Path, tmp_path: Pat
     other = tmp_path / "other.yaml"
     other.write_text("otherwise: first.yaml\n" + other.read_text())
     (tmp_path / "other.parquet").unlink()
-    with pytest.raises(InputError, match='"other.parquet": no such file'):
+    with pytest.raises(InputError, match=r'"other\.parquet": no such file'):
         sweep(Experiment.load(first, ["policies=expert_centric"]))
 
 
 @pytest.mark.parametrize("text", ["otherwise: [a]", "otherwise: tiny.yaml"])
 def test_otherwise_stands_beside_a_trace(tiny: Path, text: str) -> None:
     tiny.write_text(f"{TINY}\n{text}\n")
-    with pytest.raises(InputError, match="otherwise  stands in for an absent workload.routing.trace"):
+    with pytest.raises(InputError, match=r"otherwise  stands in for an absent workload\.routing\.trace"):
         Experiment.load(tiny)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -29,7 +27,7 @@ def chance(rows: float) -> float:
 
 
 def test_loads_are_those_of_the_rules(layers: pd.DataFrame) -> None:
-    """32 experts, 8 of them hot: each gets 3/4 / 8 + 1/4 / 32 of the 4096 rows of a rank, 3.25 of the mean."""
+    """8 of 32 experts are hot: each gets 3/4 / 8 + 1/4 / 32 of the 4096 rows of a rank, 3.25 of the mean."""
     found = layers["expert_imbalance"]
     assert found["W0"] == 1.0
     for kind in ("W4", "W7"):  # even but for chance; the burst of W7 comes in its fourth step
