@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from janus_sim.policies.base import machines_of
+from janus_sim.policies.order import holders
 
 if TYPE_CHECKING:
     from janus_sim.engine.fabric import Device
@@ -72,7 +73,7 @@ class Ground:
         at_home = np.array([gpu.machine_of(rank) for rank in home.tolist()])
         orders = np.array([policy._order(peer, layer) for peer in peers])
         external = (machine[:, None] != at_home[None, :]) & policy.hierarchical
-        holder = np.array([_turns(policy._mates(peer, layer), len(home)) for peer in peers])
+        holder = np.array([holders(policy._mates(peer, layer), layer.places) for peer in peers])
         lands = np.broadcast_to(host(machine)[:, None], external.shape) if policy.cache == "host" else holder
         return cls(
             ranks, machine, home, orders, np.argsort(orders, axis=1), external, holder,
@@ -106,8 +107,3 @@ class Ground:
         rows = np.arange(len(self.ranks))[:, None]
         member, turn = np.nonzero(which[rows, self.order])
         return member, self.order[member, turn]
-
-
-def _turns(mates: Sequence[int], experts: int) -> Ints:
-    """Return the mate whose turn each expert is."""
-    return np.array(mates)[np.arange(experts) % len(mates)]

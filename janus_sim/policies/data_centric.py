@@ -42,11 +42,12 @@ class DataCentric(Policy):
     in_flight : int
         Pulls in flight into one GPU, and into a machine through one NIC.
     cache : "host" | "gpu"
-        Where an external expert lands: host memory, or GPU e mod m of the machine.
+        Where an external expert lands: host memory, or the GPU behind the NIC that it comes through.
     backward : "keep" | "host" | "refetch"
         Experts for backward: kept on the GPU, copied from the host again, or fetched again.
     reduce : "nvlink" | "host"
-        Where the gradients of an external expert meet in a machine: on GPU e mod m, or in host memory.
+        Where the gradients of an external expert meet in a machine: on the GPU behind the NIC that their sum
+        leaves by, or in host memory.
     """
 
     hierarchical: bool = True
@@ -206,8 +207,11 @@ class DataCentric(Policy):
 
     def _holder(self, gpu: Gpu, layer: MoELayer, expert: int) -> int:
         """Return the GPU of the machine on which an external expert lands, or its gradients meet."""
-        mates = self._mates(gpu, layer)
-        return mates[expert % len(mates)]
+        key = ("holders", layer.weights_key)
+        found: list[int] = gpu.recall(
+            key, lambda: order.holders(self._mates(gpu, layer), layer.places).tolist()
+        )
+        return found[expert]
 
     def _source(self, gpu: Gpu, layer: MoELayer, expert: int) -> Device:
         """Return from where the GPUs of this machine copy an expert."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 if TYPE_CHECKING:
     from janus_sim.engine.gpu import Gpu
+    from janus_sim.workload.copies import Ints
     from janus_sim.workload.layer import MoELayer
 
 Lookup = Callable[[int], int]
@@ -108,6 +111,30 @@ def within(ranks: Sequence[int], group: Container[int]) -> tuple[int, ...]:
     (4, 5)
     """
     return tuple(rank for rank in ranks if rank in group)
+
+
+def holders(mates: Sequence[int], places: Ints) -> Ints:
+    """Return the GPU of a machine on which each external expert lands, or its gradients meet (experts,).
+
+    It is the mate that stands where the expert's home stands in its own machine: the GPU behind the NIC that
+    the expert comes through and its gradient leaves by. So the experts of one home, which come one after
+    another, share a port, and those of different homes do not.
+
+    Parameters
+    ----------
+    mates : sequence of int
+        The GPUs of the machine in the EP group.
+    places : (experts,) int64
+        The place of each expert's home in the group.
+
+    Examples
+    --------
+    Two experts a rank, two GPUs a machine; here those of ranks 2 and 3 are external.
+
+    >>> holders((0, 1), np.array([0, 0, 1, 1, 2, 2, 3, 3])).tolist()
+    [0, 0, 1, 1, 0, 0, 1, 1]
+    """
+    return np.array(mates)[places % len(mates)]
 
 
 def every(rank: int, expert: int) -> int:

@@ -90,8 +90,8 @@ def _external(layer: MoELayer, machine: Sequence[int]) -> tuple[int, ...]:
 
 def _landing(layer: MoELayer, rank: int, machine: Sequence[int]) -> int:
     """Return how many external experts land on `rank`, or have their gradients summed there."""
-    mates = order.within(machine, layer.members)
-    return sum(mates[expert % len(mates)] == rank for expert in _external(layer, machine))
+    lands = order.holders(order.within(machine, layer.members), layer.places) == rank
+    return int(np.count_nonzero(lands[list(_external(layer, machine))]))
 
 
 def enough(**knobs: int) -> None:

@@ -124,13 +124,38 @@ def test_a_cache_on_gpus_leaves_the_host_alone(cluster: str) -> None:
     one = run(DataCentric(cache="gpu"), cluster)
     assert uplink(one, "up") == uplink(one, "down") == 0
     landed = Counter(sent.target for sent in fetches(one) if sent.label.startswith("stage"))
-    assert set(landed.values()) == {LAYERS * FAR[cluster] // m}  # GPU e mod m: all alike
+    assert set(landed.values()) == {LAYERS * FAR[cluster] // m}  # all alike
     inside = LAYERS * n * m * (m - 1) * FAR[cluster] // m  # from its holder to each other GPU of the machine
     own = LAYERS * n * m * (m - 1)  # and the experts of the machine itself
     gradients_in = inside + own
     assert carried(one, lambda link: link.name.endswith("nvlink.out")) == (
         inside + own + gradients_in
     ) * weights(one)
+
+
+def test_far_experts_land_and_their_gradients_meet_behind_the_nic_between() -> None:
+    """Four experts a rank: those of rank r come in by the NIC of GPU r mod 8, and land there."""
+    one = run(DataCentric(cache="gpu"), model={"experts_per_rank": 4})
+    gpus = one.cluster.topology.gpus
+    stages = [sent for sent in fetches(one) if sent.label.startswith("stage")]
+    homeward = [sent for sent in gradients(one) if sent.label.endswith("home")]
+    assert len(stages) == len(homeward) == LAYERS * 2 * 32  # into each of two machines, and out of it
+    for sent in stages + homeward:
+        source, target = gpus[sent.source], gpus[sent.target]  # type: ignore[index]
+        assert source.machine != target.machine
+        assert (source.local, source.nic) == (target.local, target.nic)
+
+
+def test_the_ledger_of_a_cache_on_gpus_holds_what_lands() -> None:
+    """Unlike machines, {0} and {1, 2, 3}, two experts a rank: rank 0's two land on its like, 1; six on 0."""
+    cluster = Topology.load(MIXED)
+    layers = rehearse_on(cluster, UNLIKE, DataCentric(cache="gpu")).visits("forward")
+    size = layers[0].weight_bytes
+    held = [
+        DataCentric(cache="gpu").memory(rank, machine, layers, 1)["expert cache"] // size
+        for rank, machine in ((0, (0,)), (1, (1, 2, 3)), (2, (1, 2, 3)), (3, (1, 2, 3)))
+    ]
+    assert held == [2 * 6, 2 * 2, 0, 0]  # in two layers
 
 
 @EVERY
@@ -381,10 +406,7 @@ def test_the_ledger_says_what_is_held() -> None:
 def test_the_ledger_of_unlike_machines_has_the_layers_that_pull() -> None:
     """R counts the GPUs of the smallest machine, on each of them."""
     cluster = Topology.load(MIXED)
-    about = {"model": {"layers": 2, "moe_layers": "all", "experts_per_rank": 2, "top_k": 2, "hidden": 64,
-                       "ffn": {"width": 256}, "heads": 4, "vocabulary": 100},
-             "precision": "fp16", "micro_batch_size": 2, "seq_length": 32}  # fmt: skip
-    layers = rehearse_on(cluster, about, ExpertCentric()).visits("forward")
+    layers = rehearse_on(cluster, UNLIKE, ExpertCentric()).visits("forward")
     ratio = layers[0].traffic_ratio(1)
     policy = Janus(threshold=2 * ratio)  # between one GPU's R and three GPUs'
     assert policy.memory(1, (1, 2, 3), layers, 1) == ExpertCentric().memory(1, (1, 2, 3), layers, 1)
@@ -412,18 +434,20 @@ MIXED = {
     "machines": None,
     "mixed": [{"machines": 1}, {"machines": 1, "machine": {"gpus": {"count": 3}}}],
 }
+UNLIKE = {
+    "model": {"layers": 2, "moe_layers": "all", "experts_per_rank": 2, "top_k": 2, "hidden": 64,
+              "ffn": {"width": 256}, "heads": 4, "vocabulary": 100},
+    "precision": "fp16", "micro_batch_size": 2, "seq_length": 32,
+}  # fmt: skip
 
 
 def test_machines_of_unlike_size() -> None:
     cluster = Topology.load(MIXED)
-    about = {"model": {"layers": 2, "moe_layers": "all", "experts_per_rank": 2, "top_k": 2, "hidden": 64,
-                       "ffn": {"width": 256}, "heads": 4, "vocabulary": 100},
-             "precision": "fp16", "micro_batch_size": 2, "seq_length": 32}  # fmt: skip
     for policy in (
         DataCentric(),
         DataCentric(cache="gpu", prefetch=False),
         Pipelined(inner=Janus(by="simulated")),
     ):
-        one = rehearse_on(cluster, about, policy, name="unlike machines")
+        one = rehearse_on(cluster, UNLIKE, policy, name="unlike machines")
         for clause in CLAUSES:
             clause(one)

@@ -42,6 +42,7 @@ CASES: dict[str, tuple[Policy, dict[str, Any]]] = {
     "four groups": (DataCentric(), {"parallel": {"ep": 4}}),
     "two groups": (DataCentric(), {"parallel": {"ep": 8}}),
     "two experts a rank": (DataCentric(), {"model": {"experts_per_rank": 2}}),
+    "two experts a rank, cache on the GPU": (DataCentric(cache="gpu"), {"model": {"experts_per_rank": 2}}),
     "two steps": (DataCentric(), {"steps": 2}),
     "few rows": (DataCentric(), FEW),
     "few rows, no prefetch": (DataCentric(prefetch=False), FEW),
