@@ -12,6 +12,7 @@ from janus_sim.errors import InputError, Mistake
 from janus_sim.files import layered, put
 from janus_sim.ranges import Range, Ranges, read_ranges
 from janus_sim.scenario import Experiment, Scenario
+from janus_sim.scenario.changes import short_forms
 from janus_sim.sweep import check
 
 if TYPE_CHECKING:
@@ -203,18 +204,19 @@ def changed(
 ) -> Scenario:
     """Put values into a scenario; presets are written out first, so that a path may lead into a list."""
     cache = {} if cache is None else cache
-    data: dict[str, Any] = {"policies": {scenario.label: dict(scenario.policy)}}
+    data: dict[str, Any] = {"policies": {scenario.label: dict(scenario.policy)}, "schedule": scenario.schedule}
     for room in {path.partition(".")[0] for path in values} & {*ROOMS}:
         written = getattr(scenario, room)
         key = json.dumps([room, written], sort_keys=True)
         if key not in cache:
-            cache[key] = layered(ROOMS[room], written, scenario.beside, scenario.where(room))[0]
+            within = {path.removeprefix(f"{room}."): word for path, word in short_forms().items()}
+            cache[key] = layered(ROOMS[room], written, scenario.beside, scenario.where(room), within)[0]
         data[room] = cache[key]
     for path, value in values.items():
         if path.startswith("policies.") and path.split(".")[1] != scenario.label:
             continue
         try:
-            data = put(data, path, value)
+            data = put(data, path, value, short_forms())
         except ValueError as error:
             raise InputError(Mistake(scenario.where(f"uncertainty.{path}"), str(error))) from error
     policy = data.pop("policies")[scenario.label]

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from janus_sim.files.knobs import knobs
 from janus_sim.files.presets import find, layered, names, read
 from janus_sim.files.reading import parse_yaml, read_yaml, stamp_of
-from janus_sim.files.shape import merge, nearest, put, take
+from janus_sim.files.shape import Short, merge, nearest, put, take
 from janus_sim.files.spec import (
     Bandwidth,
     Bytes,
@@ -20,6 +20,7 @@ from janus_sim.files.spec import (
     Seconds,
     Spec,
     join,
+    short_forms,
     show,
     validate,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Positive",
     "PositiveFloat",
     "Seconds",
+    "Short",
     "Spec",
     "check_folder",
     "digest",
@@ -52,6 +54,7 @@ __all__ = [
     "read",
     "read_yaml",
     "replace_folder",
+    "short_forms",
     "show",
     "stamp_of",
     "take",

@@ -8,7 +8,7 @@ from typing import Any
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files.reading import read_yaml
-from janus_sim.files.shape import merge, nearest
+from janus_sim.files.shape import NONE, Short, merge, nearest
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _ROOTS = (_PACKAGE / "presets", _PACKAGE.parent)  #: as installed, and as checked out
@@ -72,9 +72,15 @@ def read(
 
 
 def layered(
-    room: str, source: str | Path | Mapping[str, Any], beside: Path | None = None, where: str = ""
-) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    room: str, source: str | Path | Mapping[str, Any], beside: Path | None = None, where: str = "",
+    short: Short = NONE,
+) -> tuple[dict[str, Any], tuple[Path, ...]]:  # fmt: skip
     """Read a preset, a path or a mapping, laid over what it names as its ``base``, and so on down.
+
+    Parameters
+    ----------
+    short : mapping
+        The short forms of such a file; see `merge`.
 
     Returns
     -------
@@ -107,5 +113,5 @@ def layered(
         current = layer.get("base")
     data: dict[str, Any] = {}
     for layer in reversed(layers):
-        data = merge(data, {key: value for key, value in layer.items() if key != "base"})
+        data = merge(data, {key: value for key, value in layer.items() if key != "base"}, short)
     return data, tuple(paths)

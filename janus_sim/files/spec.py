@@ -6,28 +6,35 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Self, TypeVar, get_args
+from functools import cache
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
 from janus_sim import units
 from janus_sim.errors import InputError, Mistake
-from janus_sim.files.shape import nearest
+from janus_sim.files.shape import Short, nearest
 
 
 class Spec(BaseModel):
     """A value that was read from a file: frozen, hashable, and strict about what stands in it.
 
     Unknown names are refused, numbers are not guessed from text, and lists become tuples. Built from Python,
-    the fields with units take SI floats; read by `validate`, they take words alone.
+    the fields with units take SI floats; read by `validate`, they take words alone. A bare word in the place of
+    the whole value is short for the field that `WORD` names, if it names one.
     """
+
+    WORD: ClassVar[str] = ""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _lists_become_tuples(cls, data: Any) -> Any:  # noqa: ANN401
+    def _plain(cls, data: Any) -> Any:  # noqa: ANN401
+        """Turn lists into tuples, and write the short form out."""
+        if cls.WORD and isinstance(data, str):
+            return {cls.WORD: data}
         return frozen(data) if isinstance(data, Mapping) else data
 
     def content(self) -> str:
@@ -192,6 +199,28 @@ def _models(annotation: object) -> Iterator[type[Spec]]:
         yield annotation
     for inner in get_args(annotation):
         yield from _models(inner)
+
+
+@cache
+def short_forms(model: type[Spec], at: str = "") -> Short:
+    """List where in a model a bare word is short for a mapping: the field that it stands for, by dotted path.
+
+    Examples
+    --------
+    >>> class Routing(Spec):
+    ...     WORD = "kind"
+    ...     kind: str
+    >>> class Workload(Spec):
+    ...     routing: Routing
+    >>> short_forms(Workload)
+    {'routing': 'kind'}
+    """
+    found: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        for inner in _models(field.annotation):
+            found |= {f"{at}{name}": inner.WORD} if inner.WORD else {}
+            found.update(short_forms(inner, f"{at}{name}."))
+    return found
 
 
 def _message(problem: Mapping[str, Any], owners: Sequence[type[Spec]]) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from janus_sim import files
 from janus_sim.errors import InputError, Mistake
-from janus_sim.files import nearest, parse_yaml, put
+from janus_sim.files import Short, nearest, parse_yaml, put
 
 #: Where the path of an axis may begin.
 AXES = ("topology", "workload", "policies", "schedule", "seed", "steps", "alike", "tolerance")
 
 
 def changed(data: Mapping[str, Any], changes: Iterable[str]) -> dict[str, Any]:
-    """Change what an experiment file says, as the command line asks.
+    """Change what an experiment file says, as the command line asks; the whole of a thing before its parts.
 
     Raises
     ------
@@ -24,10 +26,12 @@ def changed(data: Mapping[str, Any], changes: Iterable[str]) -> dict[str, Any]:
     --------
     >>> changed({"seed": 1, "vary": {"seed": (1, 2)}}, ["seed=3", "workload.micro_batch_size=1,2"])
     {'seed': 3, 'vary': {'workload.micro_batch_size': (1, 2)}}
+    >>> changed({}, ["workload.routing.hot=4", "workload.routing=W3"])
+    {'workload': {'routing': {'kind': 'W3', 'hot': 4}}}
     """
-    result = dict(data)
+    result = policies_as_mapping(dict(data))
     mistakes: list[Mistake] = []
-    for change in changes:
+    for change in sorted(changes, key=lambda change: change.partition("=")[0].count(".")):
         key, equals, text = change.partition("=")
         try:
             if not equals or not key.strip():
@@ -57,10 +61,37 @@ def _change(data: dict[str, Any], key: str, text: str) -> dict[str, Any]:
         return {**data, key: _chosen(data.get(key), values)}
     vary = data.get("vary")
     axes = vary if isinstance(vary, Mapping) else {}
-    inside = any(key.startswith(f"{path}.") for path in axes)  # of what an axis replaces as a whole
+    inside = any(key.startswith(f"{path}.") for path in _axes(data))  # of what an axis replaces as a whole
     if len(values) > 1 or inside:
         return {**data, "vary": {**axes, key: values}}
-    return put(data, key, values[0])
+    return put(data, key, values[0], short_forms())
+
+
+@cache
+def short_forms() -> Short:
+    """Say by path into an experiment which key of a mapping a bare word is short for.
+
+    Examples
+    --------
+    >>> short_forms()["workload.routing"]
+    'kind'
+    """
+    from janus_sim.topology.spec import TopologySpec
+    from janus_sim.workload.spec import WorkloadSpec
+
+    found = {"topology": "base", "workload": "base", "schedule": "type", "policies.*.*": "type"}
+    return {
+        **found,
+        **files.short_forms(TopologySpec, "topology."),
+        **files.short_forms(WorkloadSpec, "workload."),
+    }
+
+
+def _axes(data: Mapping[str, Any]) -> Iterator[str]:
+    """List the paths of all axes, also of those whose values move together."""
+    groups = data.get("zip") or ()
+    for group in (data.get("vary"), *(groups if isinstance(groups, tuple) else (groups,))):
+        yield from group if isinstance(group, Mapping) else ()
 
 
 def _without(data: dict[str, Any], key: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from janus_sim.files import (
     show,
     validate,
 )
-from janus_sim.scenario.changes import AXES, changed, policies_as_mapping
+from janus_sim.scenario.changes import AXES, changed
 from janus_sim.scenario.otherwise import instead
 from janus_sim.scenario.scenario import Scenario, Tolerance, Written
 
@@ -124,7 +124,7 @@ class Experiment(Spec):
     @classmethod
     def _of(cls, data: dict[str, Any], changes: Sequence[str], path: Path) -> Self:
         """Read what a file says, with the changes of the command line."""
-        data = policies_as_mapping(changed(data, changes))
+        data = changed(data, changes)
         file = str(path)
         ours = ("folders", "file", "instead")
         known = {*cls.model_fields} - {*ours}

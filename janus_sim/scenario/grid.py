@@ -9,6 +9,7 @@ from typing import Any
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files import nearest, put, show
+from janus_sim.scenario.changes import short_forms
 from janus_sim.scenario.experiment import Experiment
 from janus_sim.scenario.plug import named
 from janus_sim.scenario.scenario import Scenario, label, plain
@@ -125,7 +126,7 @@ def _scenario(
     labels = {"topology": label(data["topology"], False), "workload": label(data["workload"], False)}
     for path in sorted(mine, key=lambda path: path.count(".")):
         try:
-            data = put(data, path, mine[path])
+            data = put(data, path, mine[path], short_forms())
         except ValueError as error:
             raise InputError(Mistake(experiment.where(path), str(error))) from error
         if path in labels:

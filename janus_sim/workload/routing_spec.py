@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from janus_sim.errors import Mistake
 from janus_sim.files import NonNegative, NonNegativeFloat, Positive, PositiveFloat, Spec
@@ -51,6 +51,8 @@ class RoutingSpec(Spec):
     padding : float
         W4: share of its tokens that every other rank does not route.
     """
+
+    WORD: ClassVar[str] = "kind"
 
     kind: Literal["balanced", "uniform", "zipf", "dirichlet", "trace"] | Name = "balanced"
     exponent: NonNegativeFloat = 1.0

@@ -13,6 +13,7 @@ from janus_sim.files import (
     PositiveFloat,
     Spec,
     layered,
+    short_forms,
     validate,
 )
 from janus_sim.workload.kernel import ELEMENT_BYTES
@@ -91,7 +92,7 @@ class WorkloadSpec(Spec):
         InputError
             With all mistakes.
         """
-        data, paths = layered("workloads", source, beside, where)
+        data, paths = layered("workloads", source, beside, where, short_forms(cls))
         where = where or (f"{paths[0]}:" if paths else "")
         spec = validate(cls, _written_out(data), where)
         mistakes = spec.mistakes(where)
@@ -167,10 +168,8 @@ class WorkloadSpec(Spec):
 
 
 def _written_out(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the short forms of ``routing`` in full: a bare kind, or a trace without its kind."""
+    """Write the kind of ``routing: {trace: FILE}``."""
     routing = data.get("routing")
-    if isinstance(routing, str):
-        return {**data, "routing": {"kind": routing}}
     if isinstance(routing, Mapping) and "trace" in routing:
         return {**data, "routing": {"kind": "trace", **routing}}
     return dict(data)

@@ -60,6 +60,18 @@ def test_json_is_one_array_of_the_rows_of_the_summary(janus_sim: Run, tiny: Path
     assert set(needed.split()) <= set(header)
 
 
+def test_a_short_form_and_its_parts_are_changed_together(janus_sim: Run, tiny: Path) -> None:
+    parts = ("workload.routing.hot=1", "workload.routing=W3,W2", "policies=expert_centric")
+    done = janus_sim("run", tiny, *parts, "--format", "json", "--out", "short")
+    assert done.returncode == 0, done.stderr
+    assert [row["scenario"] for row in json.loads(done.stdout)] == [
+        "expert_centric routing=W3 hot=1", "expert_centric routing=W2 hot=1",
+    ]  # fmt: skip
+    done = janus_sim("run", tiny, "workload.precision.of=weights")
+    assert done.returncode == 2
+    assert "workload.precision.of" in done.stderr and "no part" in done.stderr
+
+
 def test_quiet_prints_nothing(janus_sim: Run, tiny: Path) -> None:
     done = janus_sim("sweep", tiny, "policies=expert_centric", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

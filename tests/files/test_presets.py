@@ -40,7 +40,9 @@ def test_what_cannot_be_found_or_never_ends_is_refused(folder: Path, source: obj
 def test_shapes_are_changed_in_copies() -> None:
     base = {"a": {"b": 1}, "topology": "a100", "list": (1, {"c": 2})}
     assert put(base, "a.b", 2)["a"] == {"b": 2}
-    assert put(base, "topology.machines", 4)["topology"] == {"base": "a100", "machines": 4}
+    short = {"topology": "base", "list.*": "name"}
+    assert put(base, "topology.machines", 4, short)["topology"] == {"base": "a100", "machines": 4}
+    assert put({"list": ("x",)}, "list.0.c", 3, short)["list"] == ({"name": "x", "c": 3},)
     assert put(base, "list.1.c", 3)["list"] == (1, {"c": 3})
     assert put(base, "new.deep", 1)["new"] == {"deep": 1}
     assert merge(base, {"a": {"c": 1}})["a"] == {"b": 1, "c": 1}
@@ -48,3 +50,11 @@ def test_shapes_are_changed_in_copies() -> None:
     assert take(base, "a.b") == 1
     with pytest.raises(ValueError, match="no part"):
         put(base, "a.b.c", 1)
+    with pytest.raises(ValueError, match="'a100' has no part 'machines'"):
+        put(base, "topology.machines", 4)
+
+
+def test_a_mapping_is_laid_over_a_short_form_and_a_short_form_replaces_a_mapping() -> None:
+    short = {"routing": "kind"}
+    assert merge({"routing": "W3"}, {"routing": {"hot": 4}}, short) == {"routing": {"kind": "W3", "hot": 4}}
+    assert merge({"routing": {"kind": "W3", "hot": 4}}, {"routing": "W0"}, short) == {"routing": "W0"}

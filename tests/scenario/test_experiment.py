@@ -97,6 +97,45 @@ def test_a_change_inside_what_an_axis_replaces_is_not_lost() -> None:
     }  # fmt: skip
 
 
+def test_a_change_inside_what_a_zipped_axis_replaces_is_not_lost() -> None:
+    data = {"zip": {"workload": ("moe_bert", "moe_gpt"), "seed": (1, 2)}}
+    assert changed(data, ["workload.micro_batch_size=4"])["vary"] == {"workload.micro_batch_size": (4,)}
+
+
+def test_a_short_form_takes_parts_whichever_is_written_first(file: Path) -> None:
+    for changes in (
+        ["workload.routing=W3", "workload.routing.hot=4"],
+        ["workload.routing.hot=4", "workload.routing=W3"],
+    ):
+        workload = Experiment.load(file, changes).workload
+        assert workload == {"base": "moe_gpt", "routing": {"kind": "W3", "hot": 4}}
+
+
+def test_short_forms_take_parts_in_an_axis_a_policy_and_a_schedule(file: Path) -> None:
+    axis = Experiment.load(file, ["workload.routing=W3,W2", "workload.routing.hot=4"]).scenarios()
+    assert [one.workload["routing"] for one in axis[::3]] == [  # type: ignore[index]
+        {"kind": "W3", "hot": 4}, {"kind": "W2", "hot": 4},
+    ]  # fmt: skip
+    inner = Experiment.load(file, ["policies.patient.inner=janus", "policies.patient.inner.by=traffic"])
+    assert inner.policies["patient"]["inner"] == {"type": "janus", "by": "traffic"}  # type: ignore[index]
+    schedule = Experiment.load(file, ["schedule=sequential", "schedule.knob=1"]).schedule
+    assert schedule == {"type": "sequential", "knob": 1}
+
+
+def test_parts_are_laid_over_the_short_form_of_a_file(tmp_path: Path, file: Path) -> None:
+    """The preset says `routing: W3`; who is based on it, or changes it, says how many are hot."""
+    (tmp_path / "mine.yaml").write_text("base: moe_gpt\nrouting: W3\n")
+    changes = ["workload=mine.yaml", "workload.routing.hot=4"]
+    for scenario in Experiment.load(file, changes).scenarios():
+        assert (scenario.workload_spec().routing.kind, scenario.workload_spec().routing.hot) == ("W3", 4)
+
+
+def test_a_list_of_policies_takes_knobs(tmp_path: Path) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text("topology: two_gpus\nworkload: moe_gpt\npolicies: [expert_centric, janus]\n")
+    assert Experiment.load(path, ["policies.janus.by=traffic"]).policies["janus"] == {"by": "traffic"}
+
+
 def test_a_change_takes_the_place_of_an_axis() -> None:
     data = {"vary": {"seed": (1, 2)}, "zip": ({"steps": (1, 2), "workload": ("a", "b")},)}
     assert changed(data, ["seed=5", "steps=3"]) == {
