@@ -204,7 +204,10 @@ def changed(
 ) -> Scenario:
     """Put values into a scenario; presets are written out first, so that a path may lead into a list."""
     cache = {} if cache is None else cache
-    data: dict[str, Any] = {"policies": {scenario.label: dict(scenario.policy)}, "schedule": scenario.schedule}
+    data: dict[str, Any] = {
+        "policies": {scenario.label: dict(scenario.policy)},
+        "schedule": scenario.schedule,
+    }
     for room in {path.partition(".")[0] for path in values} & {*ROOMS}:
         written = getattr(scenario, room)
         key = json.dumps([room, written], sort_keys=True)

@@ -59,7 +59,9 @@ def _kind(entry: object, index: int, data: Mapping[str, Any], beside: Path | Non
     if not isinstance(entry, Mapping):
         return entry
     place = join(where, f"mixed.{index}.base")
-    under = layered(ROOM, entry["base"], beside, place, short_forms(TopologySpec))[0] if "base" in entry else data
+    under = (
+        layered(ROOM, entry["base"], beside, place, short_forms(TopologySpec))[0] if "base" in entry else data
+    )
     machine, changes = under.get("machine"), entry.get("machine", {})
     if machine is None and not changes:
         raise InputError(Mistake(join(where, f"mixed.{index}"), "has no machine; write a base or a machine"))

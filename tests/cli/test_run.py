@@ -69,7 +69,8 @@ def test_a_short_form_and_its_parts_are_changed_together(janus_sim: Run, tiny: P
     ]  # fmt: skip
     done = janus_sim("run", tiny, "workload.precision.of=weights")
     assert done.returncode == 2
-    assert "workload.precision.of" in done.stderr and "no part" in done.stderr
+    assert "workload.precision.of" in done.stderr
+    assert "no part" in done.stderr
 
 
 def test_quiet_prints_nothing(janus_sim: Run, tiny: Path) -> None:
