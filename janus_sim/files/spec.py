@@ -21,8 +21,8 @@ class Spec(BaseModel):
     """A value that was read from a file: frozen, hashable, and strict about what stands in it.
 
     Unknown names are refused, numbers are not guessed from text, and lists become tuples. Built from Python,
-    the fields with units take SI floats; read by `validate`, they take words alone. A bare word in the place of
-    the whole value is short for the field that `WORD` names, if it names one.
+    the fields with units take SI floats; read by `validate`, they take words alone. A bare word in the place
+    of the whole value is short for the field that `WORD` names, if it names one.
     """
 
     WORD: ClassVar[str] = ""
