@@ -1,6 +1,7 @@
 """What one 12-layer step of many GPUs costs: CPU seconds and memory of a process of its own.
 
-`python benchmarks/step_scale.py data_centric 256 [balanced] [alike] [generators] [ep=64]`: MoE-GPT's shape
+`python benchmarks/step_scale.py data_centric 256 [balanced] [alike] [generators] [ep=64] [tolerance=2e-3]`:
+MoE-GPT's shape
 (6 MoE layers, one expert a rank, top-4, 16,384 tokens a rank), drop-less, on A100 machines of 8. The routing
 is Dirichlet with max / mean 2, unless balanced; `generators` leaves the compiled belt out. A small run comes
 before, so that nothing is compiled in the time.
@@ -29,14 +30,21 @@ def step(policy: str, gpus: int, words: list[str]) -> Record:
     changes: dict[str, Any] = {"capacity_factor": None, "routing": "balanced"}
     if "balanced" not in words:
         changes["routing"] = routing
-    for word in (word for word in words if word.startswith("ep=")):
-        changes["parallel"] = {"ep": int(word.removeprefix("ep="))}
+    given = dict(word.split("=") for word in words if "=" in word)
+    if "ep" in given:
+        changes["parallel"] = {"ep": int(given["ep"])}
     topology = Topology.load({"base": "a100", "machines": gpus // 8})
     workload = Workload.load(merge({"base": "moe_gpt"}, changes), world=gpus)
     chosen = POLICIES[policy]()
     if "alike" in words:
         topology = folded(topology, workload, chosen, 1)
-    record = run(topology, workload, chosen, belt=False if "generators" in words else None)
+    record = run(
+        topology,
+        workload,
+        chosen,
+        belt=False if "generators" in words else None,
+        tolerance=float(given.get("tolerance", 0.0)),
+    )
     Result(record).summary()
     return record
 

@@ -48,7 +48,11 @@ class Experts:
     gap: float
 
     def put(self) -> Run:
-        """Put the visit on the belt for all members of its group."""
+        """Put the visit on the belt for all members of its group, on rows of visits that are over."""
+        with self.fetch.belt.block():
+            return self._put()
+
+    def _put(self) -> Run:
         ground, belt, layer = self.fetch.ground, self.fetch.belt, self.layer
         n, backward = len(ground.ranks), self.layer.phase == "backward"
         member, expert = ground.in_order(layer.useful > 0)

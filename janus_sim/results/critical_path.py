@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from janus_sim.errors import JanusSimError
-from janus_sim.record import Columns, LinkRecord, Record, StepRecord
+from janus_sim.record import Columns, LinkRecord, Record, StepRecord, rows_of, words_of
 from janus_sim.results.metrics import DUST, Floats, Ints, world_of
 
-Words = NDArray[Any]  # (n,) of str
+Column = NDArray[Any]  # (n,) of str
 
 #: What a step can consist of, in the order of tables and figures. They add up to the step time.
 PARTS = (
@@ -28,6 +28,11 @@ PARTS = (
     "host",
     "other",
 )
+
+#: The kinds of span of which a rank may have more than the mean.
+COMPARED = {"compute": 0, "all_to_all": 1, "all_reduce": 2}
+
+BLOCK = 1_000_000  #: spans that are looked at together
 
 #: The kinds of link that a part stands for.
 LINK_PARTS = {
@@ -111,17 +116,17 @@ def attribute(record: Record, step: StepRecord) -> Attribution:
     bytes is the link that bound it, or its own start and rate cap; and of both the excess over the mean rank
     is `straggler`.
     """
-    spans = record.spans
-    path = critical_path(spans, step)
-    seconds = spans["end"][path] - spans["begin"][path]
+    path = critical_path(record.spans, step)
+    spans = rows_of(record.spans, path)
+    seconds = spans["end"] - spans["begin"]
     parts = {part: np.zeros(len(path)) for part in PARTS}
-    kind = spans["kind"][path]
+    kind = spans["kind"]
     kernel = kind == "compute"
-    launch = np.minimum(spans["launch"][path], seconds)
-    ideal = np.minimum(spans["ideal"][path], seconds - launch)
+    launch = np.minimum(spans["launch"], seconds)
+    ideal = np.minimum(spans["ideal"], seconds - launch)
     for part, value in (("launch", launch), ("compute", ideal), ("small_kernels", seconds - launch - ideal)):
         parts[part][kernel] = value[kernel]
-    for row, part in enumerate(_part_of(kind, spans["resource"][path], record.links)):
+    for row, part in enumerate(_part_of(kind, spans["resource"], record.links)):
         if part:
             parts[part][row] = seconds[row]
     lost = _excess(record, step, path, seconds)
@@ -131,7 +136,7 @@ def attribute(record: Record, step: StepRecord) -> Attribution:
     return Attribution(path, parts)
 
 
-def _part_of(kinds: Words, resources: Words, links: Sequence[LinkRecord]) -> list[str]:
+def _part_of(kinds: Column, resources: Column, links: Sequence[LinkRecord]) -> list[str]:
     """Return the part of each span that is not a kernel; "" for kernels."""
     kind_of = {link.name: LINK_PARTS.get(link.kind, "other") for link in links}
     fixed = {"compute": "", "think": "host", "wait": "other"}
@@ -152,37 +157,50 @@ def _excess(record: Record, step: StepRecord, path: Ints, seconds: Floats) -> Fl
     phase: max(0, path's seconds in the group - mean over the ranks at work in that micro-batch, layer and
     phase of their seconds in it).
     """
-    spans = record.spans
-    rows = np.flatnonzero((spans["step"] == step.step) & (spans["rank"] >= 0))
-    place = _codes(spans["micro_batch"][rows], spans["layer"][rows], spans["phase"][rows])
-    group = place * 3 + _kind_code(spans["kind"][rows])
-    counted = _kind_code(spans["kind"][rows]) >= 0
-    ranks = np.unique(place * world_of(record) + spans["rank"][rows]) // world_of(record)
-    at_work = np.bincount(ranks)
-    took = spans["end"][rows] - spans["begin"][rows]
-    mean = np.bincount(group[counted], took[counted], minlength=3 * len(at_work)) / np.repeat(at_work, 3)
-    where = np.searchsorted(rows, path)
-    mine = np.zeros(len(path), dtype=bool)
-    inside = where < len(rows)
-    mine[inside] = (rows[where[inside]] == path[inside]) & counted[where[inside]]
-    on_path = np.bincount(group[where[mine]], seconds[mine], minlength=len(mean))
+    places = _Places(record)
+    mean = places.mean_seconds(
+        np.flatnonzero((record.spans["step"] == step.step) & (record.spans["rank"] >= 0))
+    )
+    spans = rows_of(record.spans, path)
+    place, code = places.of(spans)
+    group = 3 * place + code
+    mine = (code >= 0) & (spans["step"] == step.step) & (spans["rank"] >= 0)
+    on_path = np.bincount(group[mine], seconds[mine], minlength=len(mean))
     beyond = on_path - mean
     beyond[beyond < DUST * on_path] = 0.0
     share = np.divide(beyond, on_path, out=np.zeros_like(mean), where=on_path > 0)
     lost = np.zeros(len(path))
-    lost[mine] = share[group[where[mine]]]
+    lost[mine] = share[group[mine]]
     return lost
 
 
-def _codes(micro_batch: Ints, layer: Ints, phase: Words) -> Ints:
-    """Return one small number for each (micro-batch, layer, phase) that occurs."""
-    phases: dict[str, int] = {}
-    phase_code = np.array([phases.setdefault(word, len(phases)) for word in phase], dtype=np.int64)
-    mixed = ((micro_batch + 1) * (int(layer.max(initial=0)) + 2) + layer + 1) * (len(phases) + 1) + phase_code
-    code: Ints = np.unique(mixed, return_inverse=True)[1].astype(np.int64)
-    return code
+class _Places:
+    """The (phase, micro-batch, layer)s of a run, numbered, with three groups of spans each."""
 
+    def __init__(self, record: Record) -> None:
+        self.spans, self.world = record.spans, world_of(record)
+        self.phases = words_of(record.spans, "phase").words
+        self.batches, self.layers = (
+            int(record.spans[name].max(initial=0)) + 2 for name in ("micro_batch", "layer")
+        )
 
-def _kind_code(kinds: Words) -> Ints:
-    code = {"compute": 0, "all_to_all": 1, "all_reduce": 2}
-    return np.array([code.get(kind, -1) for kind in kinds], dtype=np.int64)
+    def of(self, spans: Columns) -> tuple[Ints, Ints]:
+        """Return the place of each span, and the number of its kind among those compared, -1 of others."""
+        phase, kind = words_of(spans, "phase"), words_of(spans, "kind")
+        number = np.array([self.phases.index(word) for word in phase.words] or [0])[phase.numbers]
+        code = np.array([COMPARED.get(word, -1) for word in kind.words] or [-1])[kind.numbers]
+        return (number * self.batches + spans["micro_batch"] + 1) * self.layers + spans["layer"] + 1, code
+
+    def mean_seconds(self, rows: Ints) -> Floats:
+        """Return the seconds of each group over the ranks at work in its place, of these spans."""
+        many = len(self.phases) * self.batches * self.layers
+        works, total = np.zeros((many, self.world), dtype=bool), np.zeros(3 * many)
+        for block in np.array_split(rows, len(rows) // BLOCK + 1):
+            spans = rows_of(self.spans, block)
+            place, code = self.of(spans)
+            works[place, spans["rank"]] = True
+            counted = code >= 0
+            np.add.at(total, (3 * place + code)[counted], (spans["end"] - spans["begin"])[counted])
+        at_work = np.repeat(works.sum(axis=1), 3)
+        mean: Floats = np.divide(total, at_work, out=np.zeros_like(total), where=at_work > 0)
+        return mean

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from janus_sim.record import LinkRecord, Record
+from janus_sim.record import Columns, LinkRecord, Record, rows_of, words_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -55,15 +55,6 @@ def covered(group: Ints, begin: Floats, end: Floats, groups: int) -> Floats:
     return np.bincount(group, np.maximum(end - begin, 0.0), minlength=groups).astype(np.float64)
 
 
-def is_kind(record: Record, *kinds: str) -> Mask:
-    """Return a mask (spans,) of the spans of these kinds."""
-    column = record.spans["kind"]
-    mask: Mask = np.zeros(len(column), dtype=bool)
-    for kind in kinds:
-        mask |= column == kind
-    return mask
-
-
 class Occupancy:
     """How long each rank computes and has communication open, in each step.
 
@@ -89,49 +80,66 @@ class Occupancy:
     """
 
     def __init__(self, record: Record) -> None:
-        spans = record.spans
         self.world = ranks_of(record)
         self.shape = (len(record.steps), self.world)
+        self.busy, self.exposed_comm, self.exposed_all_to_all, self.exposed_moving = (
+            np.zeros(self.shape) for _ in range(4)
+        )
+        for rows in _by_machine(record.spans["machine"]):
+            self._add(record, rows_of(record.spans, rows))
+
+    def _add(self, record: Record, spans: Columns) -> None:
+        """Add what the ranks of one machine do: one after another, since many have few gigabytes of spans."""
         first = record.steps[0].step if record.steps else 0
         self._group = (spans["step"] - first) * self.world + spans["rank"]
-        self._joined, self._begin, self._end = spans["joined"], spans["begin"], spans["end"]
-        of_rank = spans["rank"] >= 0
-        kernels = np.flatnonzero(is_kind(record, "compute") & of_rank)
-        self._kernels = (self._group[kernels], self._begin[kernels], self._end[kernels])
-        self.busy = self._covered(*self._kernels)
-        everything = self._shared(record, is_kind(record, *COMMUNICATION))
-        all_to_all = self._shared(record, is_kind(record, "all_to_all"))
-        self.exposed_comm = self._exposed(*everything, self._joined)
-        self.exposed_moving = self._exposed(*everything, self._begin)
-        self.exposed_all_to_all = self._exposed(*all_to_all, self._joined)
+        self._end, kind = spans["end"], words_of(spans, "kind")
+        kernels = np.flatnonzero(kind.among("compute") & (spans["rank"] >= 0))
+        self._kernels = (self._group[kernels], spans["begin"][kernels], self._end[kernels])
+        busy = self._covered(*self._kernels)
+        everything = self._shared(record, spans, kind.among(*COMMUNICATION))
+        all_to_all = self._shared(record, spans, kind.among("all_to_all"))
+        self.busy += busy
+        self.exposed_comm += self._exposed(*everything, spans["joined"], busy)
+        self.exposed_moving += self._exposed(*everything, spans["begin"], busy)
+        self.exposed_all_to_all += self._exposed(*all_to_all, spans["joined"], busy)
 
     def _covered(self, group: Ints, begin: Floats, end: Floats) -> Floats:
         return covered(group, begin, end, self.shape[0] * self.shape[1]).reshape(self.shape)
 
-    def _exposed(self, group: Ints, rows: Ints, opened: Floats) -> Floats:
+    def _exposed(self, group: Ints, rows: Ints, opened: Floats, busy: Floats) -> Floats:
         """|communication or kernels| - |kernels|, by rank."""
+        if not len(rows):
+            return np.zeros(self.shape)
         kernels = self._kernels
         either = self._covered(
             np.concatenate([group, kernels[0]]),
             np.concatenate([opened[rows], kernels[1]]),
             np.concatenate([self._end[rows], kernels[2]]),
         )
-        gap = either - self.busy
+        gap = either - busy
         return np.where(gap > DUST * either, gap, 0.0)
 
-    def _shared(self, record: Record, mask: Mask) -> tuple[Ints, Ints]:
+    def _shared(self, record: Record, spans: Columns, mask: Mask) -> tuple[Ints, Ints]:
         """Return (group, row) of the masked spans; what a machine does is open on each of its ranks."""
-        rank = record.spans["rank"]
+        rank = spans["rank"]
         own = np.flatnonzero(mask & (rank >= 0))
         group, rows = [self._group[own]], [own]
         shared = np.flatnonzero(mask & (rank < 0))
         if len(shared):
-            machine, first = record.spans["machine"][shared], self._group[shared] + 1
+            machine, first = spans["machine"][shared], self._group[shared] + 1
             for member, place in enumerate(record.facts["machine_of"][: self.world]):
                 mine = machine == place
                 group.append(first[mine] + member)
                 rows.append(shared[mine])
         return np.concatenate(group), np.concatenate(rows)
+
+
+def _by_machine(machine: Ints) -> Iterator[Ints]:
+    """Yield the rows of each machine that did anything."""
+    order = np.argsort(
+        machine.astype(np.int16) if len(machine) and machine.max() < 2**15 else machine, kind="stable"
+    )
+    yield from np.split(order, np.cumsum(np.bincount(machine))[:-1]) if len(machine) else ()
 
 
 def world_of(record: Record) -> int:
@@ -195,7 +203,8 @@ def forward_machine_bytes(record: Record) -> float:
     """Return the bytes of tokens and experts that leave a machine forward, a MoE layer and step (means)."""
     spans, layers = record.spans, len(record.layers)
     machines = len(set(record.facts.get("machine_of", (0,))))
-    forward = (spans["phase"] == "forward") & (spans["layer"] >= 0) & (spans["lane"] != "dense")
+    forward = words_of(spans, "phase").among("forward") & (spans["layer"] >= 0)
+    forward &= ~words_of(spans, "lane").among("dense")
     sent = int(spans["far_bytes"][forward].sum()) * images_of(record)
     return sent / (machines * layers) if layers else float("nan")
 
@@ -227,11 +236,11 @@ def goodput(record: Record) -> tuple[float, float]:
     Bytes over the time from a rank's join to its end, both summed over ranks and All-to-Alls; NaN without
     any.
     """
-    spans, mask = record.spans, is_kind(record, "all_to_all")
-    seconds = float((spans["end"][mask] - spans["joined"][mask]).sum())
+    spans = rows_of(record.spans, np.flatnonzero(words_of(record.spans, "kind").among("all_to_all")))
+    seconds = float((spans["end"] - spans["joined"]).sum())
     if seconds == 0.0:
         return float("nan"), float("nan")
-    return float(spans["bytes"][mask].sum()) / seconds, float(spans["far_bytes"][mask].sum()) / seconds
+    return float(spans["bytes"].sum()) / seconds, float(spans["far_bytes"].sum()) / seconds
 
 
 def dropped_share(layers: Sequence[Any]) -> float:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from janus_sim.engine.cluster import Cluster
-from janus_sim.record import Columns, Facts, LayerRecord, LinkRecord, MemoryRecord, Record, StepRecord
+from janus_sim.record import (
+    Columns,
+    Facts,
+    LayerRecord,
+    LinkRecord,
+    MemoryRecord,
+    Record,
+    StepRecord,
+    rows_of,
+    words_of,
+)
 from janus_sim.step import Step
 from janus_sim.workload.memory import ledger
 
@@ -100,9 +110,10 @@ def _groups(cluster: Cluster, step: Step) -> range:
 def _far_bytes(spans: Columns) -> dict[tuple[int, int], int]:
     """Return bytes of experts and tokens that left machines, by step and layer."""
     far: dict[tuple[int, int], int] = {}
-    which = np.flatnonzero((spans["far_bytes"] > 0) & (spans["lane"] != "dense"))
+    which = np.flatnonzero((spans["far_bytes"] > 0) & ~words_of(spans, "lane").among("dense"))
+    few = rows_of(spans, which)
     for step, layer, size in zip(
-        *(spans[name][which].tolist() for name in ("step", "layer", "far_bytes")), strict=True
+        *(few[name].tolist() for name in ("step", "layer", "far_bytes")), strict=True
     ):
         far[step, layer] = far.get((step, layer), 0) + size
     return far

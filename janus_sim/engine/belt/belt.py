@@ -47,7 +47,7 @@ class Belt(Store):
         self._sync()
         code = self._core.enter(tasks, self.timeline.why, self.state, self.flows._net)
         while code == at.GROW:
-            self.flows._memory.grow(self.arrays["route"].shape[1])
+            self._grow()
             code = self._core.enter(tasks[:0], self.timeline.why, self.state, self.flows._net)
 
     def _sync(self) -> None:
@@ -107,7 +107,7 @@ class Belt(Store):
                 self._others = np.zeros(groups, np.int64)
             code, now, count = self._core.advance(until, self.state, self.flows._net, self._others)
             if code == at.GROW:
-                self.flows._memory.grow(self.arrays["route"].shape[1])
+                self._grow()
             elif code == at.FULL:
                 self._more_spans()
             else:
@@ -115,6 +115,17 @@ class Belt(Store):
         if code == at.TOLD:
             return now, np.array([ACTIVITY - int(self.head[at.OVER_AT])])
         return now, self._others[:count].copy()
+
+    def _grow(self) -> None:
+        """Make room for one more flow, and for its group: as many more as there are."""
+        self.flows._memory.grow(self.arrays["route"].shape[1])
+        if self.head[at.GROUPS]:
+            return
+        count = max(64, self._groups)
+        first, self._groups = self.flows.groups(count), self._groups + count
+        self.room("spare", self._groups)[:count] = range(first, first + count)
+        self.room("owner", first + count)
+        self.head[at.GROUPS] = count
 
     def _more_spans(self) -> None:
         rows = 2 * len(self.arrays["span"]) + self.ranks + self.flows.in_flight
@@ -127,6 +138,7 @@ class Belt(Store):
         for number in np.flatnonzero(moved[: len(self.paths)]).tolist():
             self.paths[number].times += int(moved[number])
         moved[:] = 0
-        self.head[[at.TASKS, at.EDGES]] = 0
-        self._awaits = 0
+        self.head[[at.TASKS, at.EDGES, at.LIVE, at.AWAITING]] = 0
+        self.head[at.FREE_EDGE] = -1
+        self.rows.clear()
         self._recalled.clear()

@@ -18,16 +18,19 @@ from janus_sim.network.core import go, unsettled
 @inner
 def begin_flow(x: int, now: float, s: State, net: Record) -> int:
     """Start to move bytes; DONE, or GROW with nothing done."""
-    p = s.task[x, at.WHERE]
-    group = s.spare[s.head[at.GROUPS]]
+    p, head = s.task[x, at.WHERE], s.head
+    if head[at.GROUPS] == 0:
+        return at.GROW
+    group = s.spare[head[at.GROUPS] - 1]
     code = add(
         s.route[p], s.path[p, at.SIZE], now + s.path[p, at.DELAY], s.path[p, at.CAP], 1.0,
         s.task[x, at.PRIORITY], group, -1, True, net
     )  # fmt: skip
     if code < 0:
         return at.GROW
-    s.head[at.GROUPS] += 1
-    s.owner[group] = x
+    head[at.GROUPS] -= 1
+    s.owner[group], s.task[x, at.NEXT] = x, head[at.FLOWS]
+    head[at.FLOWS] += 1
     s.moved[p] += 1
     return at.DONE
 
@@ -59,7 +62,7 @@ def drain(s: State, net: Record, tells: bool) -> int:
             return at.TOLD
         head[at.FIRST] = task[x, at.NEXT]
         if task[x, at.STATE] == at.OVER:
-            head[at.OVER_AT] = x
+            head[at.OVER_AT], task[x, at.WATCHED] = x, 0
             return at.TOLD
         if admitted(x, s) and begin(x, s, net) != at.DONE:
             if head[at.FIRST] < 0:
@@ -71,29 +74,45 @@ def drain(s: State, net: Record, tells: bool) -> int:
 
 
 @inner
-def in_order(count: int, numbers: Array) -> None:
-    """Sort a few numbers that nearly are."""
+def owner(group: int, s: State) -> int:
+    """The task whose flow a group waits for, -1 if it is one of Python's."""
+    return int(s.owner[group]) if group < len(s.owner) else -1
+
+
+@inner
+def turn(group: int, s: State) -> int:
+    """When the flow of a group began, among those of tasks; Python's groups are taken in their order."""
+    x = owner(group, s)
+    return int(s.task[x, at.NEXT]) if x >= 0 else group
+
+
+@inner
+def in_order(count: int, groups: Array, s: State) -> None:
+    """Sort a few groups that nearly are by `turn`."""
     for i in range(1, count):
-        number, j = numbers[i], i - 1
-        while j >= 0 and numbers[j] > number:
-            numbers[j + 1] = numbers[j]
+        group, j = groups[i], i - 1
+        place = turn(group, s)
+        while j >= 0 and turn(groups[j], s) > place:
+            groups[j + 1] = groups[j]
             j -= 1
-        numbers[j + 1] = number
+        groups[j + 1] = group
 
 
 @inner
 def ended(count: int, s: State, net: Record, others: Array) -> int:
-    """Write the spans of the flows that ended, in the order of their groups; how many groups are Python's."""
+    """Write the spans of the flows that ended, in the order of their begins; how many groups are Python's."""
     now, group, emptied = net.now, views.groups(net), views.emptied(net)
-    in_order(count, emptied)
+    in_order(count, emptied, s)
     left = 0
     for i in range(count):
         g = emptied[i]
-        x = s.owner[g] if g < len(s.owner) else -1
+        x = owner(g, s)
         if x < 0:
             others[left] = g
             left += 1
         else:
+            s.owner[g], s.spare[s.head[at.GROUPS]] = -1, g
+            s.head[at.GROUPS] += 1
             over(x, write(x, s.begin[x], now, group[g].last_link, s), s)
     return left
 

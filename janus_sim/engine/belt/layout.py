@@ -16,9 +16,13 @@ LAST: Final = 3  # means nothing while none is ready
 SPANS: Final = 4  # spans of the run, those that Python writes included
 TURN: Final = 5  # kernels begun, ever
 BUSY: Final = 6  # kernels under way
-GROUPS: Final = 7  # flow groups of `spare` taken
+GROUPS: Final = 7  # flow groups that `spare` holds
 OVER_AT: Final = 8  # Python: the task that is over, -1 none
-HEAD: Final = 9
+FLOWS: Final = 9  # flows begun, ever
+LIVE: Final = 10  # edges in use
+FREE_EDGE: Final = 11  # the first that can be used again, -1 none
+AWAITING: Final = 12  # edges that may still come to be: of tasks that will wait for what they await
+HEAD: Final = 13
 
 # task: int32 columns
 KIND: Final = 0
@@ -33,11 +37,11 @@ WHERE: Final = 8  # the work of a kernel, the path of a flow, the task that foll
 PRIORITY: Final = 9
 TEXT: Final = 10  # what its span says
 EXPERT: Final = 11
-NEXT: Final = 12  # in whatever queue it stands
+NEXT: Final = 12  # in whatever queue it stands; of a flow under way the number of its begin
 WHY: Final = 13
 STATE: Final = 14
 JOIN: Final = 15  # the task that waits for it and for others alike, -1 none
-WATCHED: Final = 16  # Python waits for it
+WATCHED: Final = 16  # Python waits for it, and has not been told
 AWAITS: Final = 17  # and then it waits for this one, behind those that came to wait before, -1 none
 TASK: Final = 18
 
@@ -125,9 +129,9 @@ class State(NamedTuple):
     moved : (paths,) int64
         How many flows took it.
     spare : (flows,) int64
-        Groups reserved in the network.
+        Groups reserved in the network that no flow has now.
     owner : (groups,) int32
-        The task of each group, -1 for one of Python's.
+        The task of each group, -1 for one of Python's or of nobody.
     span, times : (spans, SPAN) int32, (spans, 2) float64
     """
 

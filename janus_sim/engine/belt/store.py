@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from janus_sim.engine.belt import layout as at
 from janus_sim.engine.belt.layout import Array, State
+from janus_sim.engine.belt.rows import Rows
 
 if TYPE_CHECKING:
     from janus_sim.engine.belt.works import Works
@@ -48,7 +50,7 @@ class Store:
         self._core, self._kernels = core, kernels
         self.flows, self.ranks, self.works = flows, ranks, works
         head = np.zeros(at.HEAD, np.int64)
-        head[at.FIRST] = -1
+        head[[at.FIRST, at.FREE_EDGE]] = -1
         stream = np.zeros((ranks, at.STREAM), np.int64)
         stream[:, [at.RUNNING, at.STREAM_FIRST]] = -1
         self.arrays: dict[str, Array] = {
@@ -75,8 +77,8 @@ class Store:
         self.paths: list[Path] = []
         self._paths: dict[tuple[Device, Device, int], int] = {}
         self._pools: dict[Hashable, int] = {}
-        self._spare = 0
-        self._awaits = 0  # edges that may still come to be
+        self._groups = 0  # reserved in the network
+        self.rows = Rows()
         self._pack()
 
     def _pack(self) -> None:
@@ -109,8 +111,8 @@ class Store:
         **columns
             Each a number or (count,), by the name of the column in small letters; -1 or 0 if not given.
         """
-        first = int(self.head[at.TASKS])
-        self.head[at.TASKS] = first + count
+        first = self.rows.take(count, int(self.head[at.TASKS]))
+        self.head[at.TASKS] = max(self.head[at.TASKS], first + count)
         self.room("begin", first + count)
         rows = self.room("task", first + count)[first : first + count]
         rows[:] = 0
@@ -119,18 +121,16 @@ class Store:
         rows[:, at.KIND] = kind
         for name, value in columns.items():
             rows[:, getattr(at, name.upper())] = value
-        self._spare_groups(int(np.count_nonzero(rows[:, at.KIND] == at.FLOW)))
         return np.arange(first, first + count)
 
-    def _spare_groups(self, count: int) -> None:
-        if not count:
-            return
-        first = self.flows.groups(count)
-        self.room("spare", self._spare + count)[self._spare : self._spare + count] = range(
-            first, first + count
-        )
-        self._spare += count
-        self.room("owner", first + count)
+    def block(self) -> AbstractContextManager[None]:
+        """Return a block of tasks that take the rows of earlier blocks, once all of such a one are over."""
+
+        def over(first: int, count: int) -> bool:
+            rows = self.arrays["task"][first : first + count]
+            return bool((rows[:, at.STATE] == at.OVER).all() and not rows[:, at.WATCHED].any())
+
+        return self.rows.block(over)
 
     def needs(self, targets: Ints, sources: Ints) -> None:
         """Let each of `targets` (n,) need the one of `sources` (n,) beside it, to follow it in this order."""
@@ -142,12 +142,12 @@ class Store:
 
         It comes to wait only then, and goes on behind those that came before.
         """
-        self._awaits += len(tasks)
+        self.head[at.AWAITING] += len(tasks)
         self._edges(0)
         self.arrays["task"][tasks, at.AWAITS] = others
 
     def _edges(self, more: int) -> None:
-        self.room("edge", int(self.head[at.EDGES]) + self._awaits + more)
+        self.room("edge", int(self.head[at.LIVE] + self.head[at.AWAITING]) + more)
 
     def pools(self, names: Sequence[Hashable], credits: int) -> Ints:  # noqa: A002
         """Return the pools of those names; a new one has so many credits."""

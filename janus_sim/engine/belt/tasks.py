@@ -90,6 +90,8 @@ def over(x: int, why: int, s: State) -> None:
         else:
             touch(target, why, s)
         edge = s.edge[edge, 1]
+        s.head[at.LIVE] -= 1
+    forget(x, s)
     if task[x, at.JOIN] >= 0 and not meets:
         touch(task[x, at.JOIN], why, s)
     if task[x, at.WATCHED]:
@@ -97,10 +99,36 @@ def over(x: int, why: int, s: State) -> None:
 
 
 @inner
+def forget(x: int, s: State) -> None:
+    """Let the edges of a task that is over be used again."""
+    first = s.task[x, at.EDGE]
+    if first >= 0:
+        s.edge[s.task[x, at.LAST_EDGE], 1] = s.head[at.FREE_EDGE]
+        s.head[at.FREE_EDGE] = first
+        s.task[x, at.EDGE] = -1
+
+
+@inner
+def new_edge(s: State) -> int:
+    """An edge that nobody uses."""
+    head, e = s.head, s.head[at.FREE_EDGE]
+    head[at.LIVE] += 1
+    if e >= 0:
+        head[at.FREE_EDGE] = s.edge[e, 1]
+        return int(e)
+    head[at.EDGES] += 1
+    return int(head[at.EDGES] - 1)
+
+
+@inner
 def queues(x: int, s: State) -> bool:
     """Whether a ready task has to wait for the one that it awaits: behind those who do so already."""
     awaited = s.task[x, at.AWAITS]
-    if awaited < 0 or s.task[awaited, at.STATE] == at.OVER:
+    if awaited < 0:
+        return False
+    s.task[x, at.AWAITS] = -1
+    s.head[at.AWAITING] -= 1
+    if s.task[awaited, at.STATE] == at.OVER:
         return False
     follow(awaited, x, s)
     return True
@@ -109,8 +137,7 @@ def queues(x: int, s: State) -> bool:
 @inner
 def follow(x: int, target: int, s: State) -> None:
     """Let `target` need `x`, after all that do."""
-    e = s.head[at.EDGES]
-    s.head[at.EDGES] += 1
+    e = new_edge(s)
     s.edge[e, 0], s.edge[e, 1] = target, -1
     if s.task[x, at.EDGE] < 0:
         s.task[x, at.EDGE] = e
