@@ -18,7 +18,7 @@ SKEW = "workload.routing.max_over_mean"
 NAMES = {
     "flat": "flat All-to-All, bf16",
     "deepep_bf16": "DeepEP, bf16",
-    "deepep": "DeepEP, fp8 dispatch",
+    "deepep (lossy)": "DeepEP, fp8 dispatch",
     "replicate": "replication (UltraEP)",
     "fsdp": "FSDP: all experts to all GPUs",
     "janus_gpu": "Janus, cached on GPUs",

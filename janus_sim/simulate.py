@@ -53,7 +53,10 @@ def simulate(scenario: Scenario) -> Result:
     from janus_sim.results.result import Result
 
     topology = scenario.build_topology()
-    workload, policy = scenario.build_workload(topology.world, topology.width), scenario.build_policy()
+    workload, policy = (
+        scenario.build_workload(topology.world, topology.width),
+        scenario.build_policy(topology),
+    )
     if scenario.alike:
         steps = scenario.steps or workload.steps
         topology = folded(topology, workload, policy, steps, scenario.where("alike"))

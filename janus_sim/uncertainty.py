@@ -137,6 +137,7 @@ def told(planned: Draws, experiment: Experiment, table: pd.DataFrame) -> tuple[p
         When too little succeeded to say anything.
     """
     from janus_sim.results.spread import spread
+    from janus_sim.results.tables import called
 
     draws = draws_of(planned, table)
     if NOMINAL not in set(draws[DRAW]) or draws[DRAW].nunique() < 3:
@@ -144,7 +145,8 @@ def told(planned: Draws, experiment: Experiment, table: pd.DataFrame) -> tuple[p
         words += f": {table['error'].dropna().iloc[0]}" if "error" in table else ""
         raise InputError(Mistake(experiment.where("uncertainty"), words))
     names = [drawn.name for drawn in planned.ranges.ranges]
-    return draws, spread(draws, experiment.baseline or "", DRAW, names, planned.ranges.best_of)
+    baseline = called(draws, experiment.baseline or "")
+    return draws, spread(draws, baseline, DRAW, names, planned.ranges.best_of)
 
 
 def draws_of(planned: Draws, table: pd.DataFrame) -> pd.DataFrame:

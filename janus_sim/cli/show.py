@@ -17,6 +17,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from janus_sim.record import legend
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -195,7 +197,7 @@ def listing(heading: str, rows: Sequence[dict[str, Any]], form: Format) -> None:
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, numbers to the right, no blanks at the ends of lines."""
+    """Print a table, numbers to the right, no blanks at the ends of lines; what marks in it mean, below."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for index, column in enumerate(columns):
         numbers = bool(rows) and all(str(row[index])[:1].isdigit() or row[index] == "-" for row in rows)
@@ -206,6 +208,8 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     with screen.capture() as captured:
         screen.print(table, highlight=False)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    if marks := legend(cell for row in rows for cell in row):
+        print(marks)
 
 
 def console(stderr: bool = False) -> Console:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Steps
+from janus_sim.errors import Mistake
+from janus_sim.topology.gpu import GpuKind
 from janus_sim.workload.layer import MoELayer, Plan, RoutedLayer
 
 
@@ -56,8 +58,29 @@ class Policy(ABC):
     @property
     def bound(self) -> bool:
         """Whether it, or a policy inside it, may see the future (`Deciding`): its times are bounds."""
-        knobs = (getattr(self, name) for name in getattr(self, "__dataclass_fields__", ()))
-        return any(knob.bound for knob in knobs if isinstance(knob, Policy))
+        return any(policy.bound for _, policy in self._inside())
+
+    @property
+    def lossy(self) -> bool:
+        """Whether it, or a policy inside it, changes what the model computes: tables call it so.
+
+        Limits of the gate and of capacity are the workload's, and the same for every policy.
+        """
+        return any(policy.lossy for _, policy in self._inside())
+
+    def _inside(self) -> Iterator[tuple[str, Policy]]:
+        """Yield the knobs that are policies themselves, by name."""
+        for name in getattr(self, "__dataclass_fields__", ()):
+            if isinstance(knob := getattr(self, name), Policy):
+                yield name, knob
+
+    def misfits(self, kinds: Sequence[GpuKind]) -> list[Mistake]:
+        """Tell what GPUs of some of these kinds have no units for, at the knob that asks for it."""
+        return [
+            Mistake(f"{name}.{one.where}", one.message)
+            for name, policy in self._inside()
+            for one in policy.misfits(kinds)
+        ]
 
     def trials(self, layers: Sequence[MoELayer]) -> Mapping[Hashable, Policy]:
         """Return which variants to try before training, one step each on balanced routing; none by default.

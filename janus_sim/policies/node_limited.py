@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from janus_sim.engine.gpu import Gpu
 from janus_sim.engine.time import Activity, Steps
+from janus_sim.errors import Mistake
 from janus_sim.policies.base import Policy, machines_of
 from janus_sim.policies.room import enough
+from janus_sim.topology.gpu import GpuKind
 from janus_sim.workload.copies import Traffic
 from janus_sim.workload.layer import MoELayer, RoutedLayer
+
+Hops = tuple[Traffic, Traffic]
 
 SCALED = 128  #: values that share a scale in an fp8 row
 SCALE = COUNT = 4  #: bytes of a scale, and of a count
@@ -30,8 +34,9 @@ class NodeLimited(Policy):
     sms : int
         SMs that its kernels hold (of an H100's 132, DeepEP takes 20 or 24).
     fp8 : bool
-        Forward, rows go out in fp8 with a scale of 4 bytes for each 128 values; else in the workload's width.
-        All that comes back, and gradients, have the width of the combine. fp8 is not accuracy-neutral.
+        Rows, and in backward the gradients of outputs, go out in fp8 with a scale of 4 bytes for each 128
+        values; else in the workload's width. All that comes back has the width of the combine. It is not
+        accuracy-neutral, and refused where GPUs have no fp8.
     """
 
     sms: int = 24
@@ -40,9 +45,19 @@ class NodeLimited(Policy):
     def __post_init__(self) -> None:
         enough(sms=self.sms)
 
+    @property
+    def lossy(self) -> bool:
+        """Whether rows lose precision on their way."""
+        return self.fp8
+
+    def misfits(self, kinds: Sequence[GpuKind]) -> list[Mistake]:
+        """Refuse to dispatch in fp8 where a GPU has none."""
+        lacking = sorted({kind.name for kind in kinds if kind.flops.fp8 is None}) if self.fp8 else []
+        return [Mistake("fp8", f"{name} has no fp8; write fp8: false") for name in lacking]
+
     def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Tell each other the counts, read them back, dispatch, experts, combine."""
-        out, back = self._ways(gpu, layer, self._row(layer)), self._ways(gpu, layer, self._back(layer))
+        out, back = self._ways(gpu, layer)
         yield self._notify(gpu, layer, "dispatch")
         yield gpu.sync()
         yield gpu.all_to_all(out, "dispatch", lines="dispatch", sms=self.sms)
@@ -52,20 +67,19 @@ class NodeLimited(Policy):
 
     def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """The same ways with the counts of the forward; gradients of outputs go out, those of inputs back."""
-        ways, weights = self._ways(gpu, layer, self._back(layer)), list[Activity]()
+        out, back = self._ways(gpu, layer)
         yield self._notify(gpu, layer, "combine backward")
-        yield gpu.all_to_all(ways, "combine backward", lines="dispatch", sms=self.sms)
+        yield gpu.all_to_all(out, "combine backward", lines="dispatch", sms=self.sms)
+        weights: list[Activity] = []
         for expert, rows in layer.kept_at(gpu.rank):
             yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input")
             weights.append(gpu.later(self._weights(gpu, layer, expert, rows)))
         yield gpu.all(weights)
-        yield from self._combine(gpu, layer, ways, "dispatch backward")
+        yield from self._combine(gpu, layer, back, "dispatch backward")
 
-    def _combine(self, gpu: Gpu, layer: RoutedLayer, ways: tuple[Traffic, Traffic], label: str) -> Steps:
-        """Go the ways of a dispatch back: near first, then far."""
+    def _combine(self, gpu: Gpu, layer: RoutedLayer, back: Hops, label: str) -> Steps:
         yield self._notify(gpu, layer, label)
-        far, near = ways
-        yield gpu.all_to_all((near.T, far.T), label, lines="combine", sms=self.sms)
+        yield gpu.all_to_all(back, label, lines="combine", sms=self.sms)
 
     def _notify(self, gpu: Gpu, layer: RoutedLayer, label: str) -> Activity:
         """Exchange counts, or, where these are known, what as many flags take."""
@@ -76,17 +90,16 @@ class NodeLimited(Policy):
         yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {expert} weights")
 
     def _row(self, layer: RoutedLayer) -> int:
-        """Return the bytes of a row on its way out, forward."""
+        """Return the bytes of a row on its way out."""
         if self.fp8:
             return layer.hidden + SCALE * -(-layer.hidden // SCALED)
         return round(layer.hidden * layer.dispatch_width)
 
-    def _back(self, layer: RoutedLayer) -> int:
-        return round(layer.hidden * layer.combine_width)
-
-    def _ways(self, gpu: Gpu, layer: RoutedLayer, row: int) -> tuple[Traffic, Traffic]:
-        """Return the far and the near hop of a dispatch."""
-        return layer.two_hop(machines_of(gpu, layer), row)
+    def _ways(self, gpu: Gpu, layer: RoutedLayer) -> tuple[Hops, Hops]:
+        """Return the hops of a dispatch, far then near, and those of the combine, which goes them back."""
+        machines = machines_of(gpu, layer)
+        far, near = layer.two_hop(machines, round(layer.hidden * layer.combine_width))
+        return layer.two_hop(machines, self._row(layer)), (near.T, far.T)
 
     def memory(
         self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int

@@ -6,20 +6,14 @@ figure or a mean: those are computed from the record afterwards (`janus_sim.resu
 
 from __future__ import annotations
 
-from janus_sim.record.facts import (
-    BOUND,
-    Facts,
-    LayerRecord,
-    LinkRecord,
-    MemoryRecord,
-    Record,
-    StepRecord,
-)
+from janus_sim.record.facts import Facts, LayerRecord, LinkRecord, MemoryRecord, Record, StepRecord
 from janus_sim.record.log import SpanLog
+from janus_sim.record.marks import BOUND, LOSSY, legend, unmarked
 from janus_sim.record.spans import SPAN_COLUMNS, Columns, Spans, Words, rows_of, words_of
 
 __all__ = [
     "BOUND",
+    "LOSSY",
     "SPAN_COLUMNS",
     "Columns",
     "Facts",
@@ -31,6 +25,8 @@ __all__ = [
     "Spans",
     "StepRecord",
     "Words",
+    "legend",
     "rows_of",
+    "unmarked",
     "words_of",
 ]

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from janus_sim.record.spans import Columns
 
-BOUND = " (bound)"  #: what the names of a policy and its runs have that may see the future
-
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:

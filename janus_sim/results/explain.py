@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.record import BOUND
+from janus_sim.record import unmarked
 from janus_sim.results.critical_path import PARTS
 from janus_sim.results.result import Result
 from janus_sim.units import format_time
@@ -218,8 +218,8 @@ def choose(results: Sequence[Result], name: str, where: str) -> Result:
 
 
 def _called(result: Result, by: str, name: str) -> bool:
-    """Say whether a result is called so, with or without the mark of a bound."""
-    return str(result.scenario.get(by)).replace(BOUND, "") == name.replace(BOUND, "")
+    """Say whether a result is called so, with or without its marks."""
+    return unmarked(str(result.scenario.get(by))) == unmarked(name)
 
 
 def ends(results: Sequence[Result], where: str) -> tuple[Result, Result]:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from janus_sim.record import legend
 from janus_sim.results import tables, wording
 from janus_sim.results.figures_style import PART_COLOURS, TEXT, Width, inches, title
 
@@ -35,7 +36,7 @@ def draw(summary: pd.DataFrame, baseline: str, width: Width | None) -> Figure:
     axes.set_xlim(0, longest * ROOM[width])
     few = f"; the first {len(shown)} of {len(summary)} rows" if len(summary) > len(shown) else ""
     wide = f"time of one training step, ms (mean over ranks{few})"
-    axes.set_xlabel(f"ms of a step{few}" if narrow else wide)
+    axes.set_xlabel("\n".join([f"ms of a step{few}" if narrow else wide, legend(shown["policy"])]).rstrip())
     axes.tick_params(axis="y", length=0)
     axes.xaxis.grid(visible=True)
     title(figure, wording.finding(summary, baseline), 68, paper=bool(width))

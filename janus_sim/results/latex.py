@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from janus_sim.record import legend
 from janus_sim.results import tables
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
@@ -30,9 +31,14 @@ def write(table: pd.DataFrame, caption: str = "", label: str = "") -> str:
     """
     words = tables.text(table)
     sides = "".join("r" if _numbers(words[name].tolist()) else "l" for name in words)
+    marks = legend(words["policy"]) if "policy" in words else ""
+    below = (
+        [f"\\multicolumn{{{len(words.columns)}}}{{l}}{{\\footnotesize {escaped(marks)}}}"] if marks else []
+    )
     lines = [
         f"\\begin{{tabular}}{{{sides}}}", r"\toprule", _row(words.columns), r"\midrule",
-        *(_row(row) for row in words.itertuples(index=False, name=None)), r"\bottomrule", r"\end{tabular}",
+        *(_row(row) for row in words.itertuples(index=False, name=None)), r"\bottomrule",
+        *below, r"\end{tabular}",
     ]  # fmt: skip
     if caption or label:
         told = [f"\\caption{{{escaped(caption)}}}"] if caption else []

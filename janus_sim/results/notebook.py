@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from janus_sim.record import legend
 from janus_sim.results import tables, wording
 from janus_sim.results.figures_style import PART_COLOURS
 
@@ -24,9 +25,10 @@ def table(rows: pd.DataFrame) -> str:
     done = rows[rows["step_time_s"].notna()] if "step_time_s" in rows else rows.head(0)
     finding = wording.finding(done) if len(done) and "speedup" in done else ""
     more = f"{len(rows)} rows" if len(rows) <= MOST_ROWS else f"The first {MOST_ROWS} of {len(rows)} rows"
+    marks = f"<p>{html.escape(legend(rows['policy']))}</p>" if legend(rows["policy"]) else ""
     return (
         f"<p><strong>{html.escape(finding)}</strong></p>{_table(words.columns, words.to_numpy().tolist())}"
-        f"<p>{more}; the DataFrame has {len(rows.columns)} columns (docs/metrics.md).</p>"
+        f"<p>{more}; the DataFrame has {len(rows.columns)} columns (docs/metrics.md).</p>{marks}"
     )
 
 

@@ -7,6 +7,7 @@ import math
 
 import pandas as pd
 
+from janus_sim.record import legend
 from janus_sim.results import tables
 
 MOST_ROWS = 2000  #: that are shown
@@ -57,7 +58,9 @@ def _html(words: pd.DataFrame, shown: pd.DataFrame) -> str:
     )
     columns = [_column(shown, str(name), words[name].tolist()[: len(shown)]) for name in words]
     body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns, strict=True))
-    return f'<table id="summary"><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>'
+    marks = legend(words.get("policy", ()))
+    below = f"<p>{html.escape(marks)}</p>" if marks else ""
+    return f'<table id="summary"><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>{below}'
 
 
 def _column(shown: pd.DataFrame, heading: str, words: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from janus_sim.errors import InputError, Mistake
+from janus_sim.record import unmarked
 from janus_sim.results.critical_path import PARTS
 
 if TYPE_CHECKING:
@@ -85,11 +86,21 @@ def gather(results: Sequence[Result], name: str) -> pd.DataFrame:
 def grid_columns(table: pd.DataFrame, baseline: str) -> list[str]:
     """Return the columns that make up a point of the grid; knobs of policies beside the baseline do not."""
     dotted = [str(name) for name in table.columns if "." in str(name)]
+    own = f"policies.{unmarked(baseline)}."
     return [name for name in GRID if name in table.columns] + [
-        name
-        for name in dotted
-        if not name.startswith("policies.") or name.startswith(f"policies.{baseline}.")
+        name for name in dotted if not name.startswith("policies.") or name.startswith(own)
     ]
+
+
+def called(table: pd.DataFrame, policy: str) -> str:
+    """Return the name of a policy as a table has it: with its marks.
+
+    Examples
+    --------
+    >>> called(pd.DataFrame({"policy": ["flat", "deepep (lossy)"]}), "deepep")
+    'deepep (lossy)'
+    """
+    return next((str(name) for name in table["policy"] if unmarked(str(name)) == policy), policy)
 
 
 def add_speedup(table: pd.DataFrame, baseline: str) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def finding(summary: pd.DataFrame, baseline: str = "") -> str:
     others = known[known["policy"] != base].reset_index(drop=True)
     if others.empty or not base:
         return "Where the time of a step goes"
-    real = others[~others["policy"].astype(str).str.endswith(BOUND)].reset_index(drop=True)
+    real = others[~others["policy"].astype(str).str.contains(BOUND, regex=False)].reset_index(drop=True)
     others = others if real.empty else real
     best = others.iloc[int(others["speedup"].argmax())]
     gain, where = float(best["speedup"]), _point(summary, best)

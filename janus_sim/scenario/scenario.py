@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from janus_sim.errors import InputError, Mistake
 from janus_sim.files import Field, NonNegative, Positive, Spec, digest, find, merge, model_validator
-from janus_sim.record import BOUND
+from janus_sim.record import BOUND, LOSSY
 from janus_sim.scenario import builds
 from janus_sim.scenario.modules import sources
 from janus_sim.scenario.plug import policy_from, schedule_from
@@ -121,9 +122,14 @@ class Scenario(Spec):
         folder = self._data_folder()
         return Workload.load(spec, world, width=width, seed=self.seed, where=where, beside=folder)
 
-    def build_policy(self) -> Policy:
-        """Build the policy."""
-        return policy_from(self.policy, self.where(f"policies.{self.label}"), self.folders)
+    def build_policy(self, topology: Topology | None = None) -> Policy:
+        """Build the policy; one that GPUs of the topology cannot run is refused."""
+        where = self.where(f"policies.{self.label}")
+        policy = policy_from(self.policy, where, self.folders)
+        misfits = policy.misfits([gpu.kind for gpu in topology.gpus]) if topology else ()
+        if misfits:
+            raise InputError([Mistake(f"{where}.{one.where}", one.message) for one in misfits])
+        return policy
 
     def build_schedule(self) -> Schedule:
         """Build the schedule."""
@@ -132,11 +138,12 @@ class Scenario(Spec):
     def described(self) -> dict[str, Any]:
         """Say what is run as plain values, for a `Result`; ``point`` has the axes without a column.
 
-        A policy that may see the future is called a bound wherever it is named.
+        A policy that may see the future, or that is not accuracy-neutral, is marked wherever it is named.
         """
         spec = self.workload_spec()
         schedule = self.schedule if isinstance(self.schedule, str) else str(self.schedule.get("type", ""))
-        mark = BOUND if self.build_policy().bound else ""
+        policy = self.build_policy()
+        mark = (BOUND if policy.bound else "") + (LOSSY if policy.lossy else "")
         return {
             "name": f"{self.label}{mark}".join(self.name.split(self.label, 1)),
             "experiment": self.experiment,

@@ -81,10 +81,10 @@ def check(scenarios: Sequence[Scenario]) -> Checked:
         place = json.dumps(scenario.topology, sort_keys=True)
         if place not in topologies:
             topologies[place] = _try(scenario.build_topology, mistakes)
-        plugs = json.dumps([scenario.label, scenario.policy, scenario.schedule], sort_keys=True)
+        plugs = json.dumps([place, scenario.label, scenario.policy, scenario.schedule], sort_keys=True)
         if plugs not in built:
             built.add(plugs)
-            policy = _try(scenario.build_policy, mistakes)
+            policy = _try(partial(scenario.build_policy, topologies[place]), mistakes)
             if scenario.baseline and policy is not None and policy.bound:
                 found = f'"{scenario.label}" may see the future: it is a bound; write one that can be built'
                 mistakes.append(Mistake(scenario.where("baseline"), found))

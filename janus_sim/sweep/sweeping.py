@@ -169,9 +169,10 @@ def _table(grid: Grid, failures: Mapping[str, tuple[str, int]], baseline: str | 
         (told, grid.heads.get(key) or {"error": failures[key][0]})
         for told, key in zip(grid.described, grid.keys, strict=True)
     )
-    if baseline is not None and "step_time_s" in table and baseline in set(table["policy"]):
-        return tables.add_speedup(table, baseline)
-    return table
+    if baseline is None or "step_time_s" not in table:
+        return table
+    base = tables.called(table, baseline)
+    return tables.add_speedup(table, base) if base in set(table["policy"]) else table
 
 
 def _means(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame | None:
@@ -197,10 +198,10 @@ def _finish(
         export.write(new, entries, table, (folder.store.result(one["key"], one["scenario"]) for one in kept))
         good = table[table["error"].isna()] if "error" in table else table
         if settings.figures and len(good):
-            from janus_sim.results import figures  # takes half a second
+            from janus_sim.results import figures, tables  # takes half a second
 
-            detailed = Detailed(folder, kept)
-            rows, baseline = good.reset_index(drop=True), experiment.baseline or ""
+            detailed, rows = Detailed(folder, kept), good.reset_index(drop=True)
+            baseline = tables.called(rows, experiment.baseline or "")
             figures.draw(detailed, rows, new, baseline, means, experiment.width)
         if means is not None:
             store.write_csv(means, new / "seeds.csv")

@@ -27,6 +27,7 @@ class RoutedLayer(RoutedRows):
     """
 
     _memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+    _how: set[str] = field(default_factory=set, repr=False)  # one set for a layer and all that is made of it
 
     def pairs(self, places: tuple[int, ...]) -> Ints:
         """Return (n, places): the tokens of each rank that go to each place, each counted once there.
@@ -47,7 +48,7 @@ class RoutedLayer(RoutedRows):
         part, known = np.array(places)[holders], None
         if self.tokens_chose is not None and np.array_equal(self.useful, self.chosen):
             known = self.tokens_chose()
-        self._memo["counted"] = "expected" if known is None else "exact"
+        self._how.add("expected" if known is None else "exact")
         if known is None:
             tokens = round(int(self.chosen.sum()) / (len(self.group) * self.top_k))
             return frozen(expected(rows, tokens, part, max(places) + 1))
@@ -61,8 +62,8 @@ class RoutedLayer(RoutedRows):
 
     @property
     def counted(self) -> str:
-        """How tokens were counted by `pairs`: "exact", "expected", or "" where nobody asked."""
-        return str(self._memo.get("counted", ""))
+        """How `pairs` counted tokens, here or in a part: "exact", "expected", or "" where nobody asked."""
+        return max(self._how, default="")
 
     def two_hop(self, machines: tuple[int, ...], row: int) -> tuple[Traffic, Traffic]:
         """Return a dispatch in two hops, far and near: tokens go once to each machine, then to each rank.

@@ -73,17 +73,23 @@ class RoutedRows(MoELayer):
     @cached_property
     def dispatch(self) -> Traffic:
         """Rows to a copy of their experts; in backward of the combine's width (see `combine`)."""
-        backward = self.phase == "backward"
-        return self._traffic(self._sent, self.combine_width if backward else self.dispatch_width)
+        return self._traffic(self._sent, self._widths[0])
 
     @cached_property
     def combine(self) -> Traffic:
         """Results back to their ranks.
 
-        In backward the gradient of the output travels as `combine.T` and the gradient of the input as
-        `dispatch.T`; both have the combine's width (gradients are not sent in fp8; DeepSeek-V3, section 3.3).
+        In backward the gradient of the output travels as `combine.T`, and as wide as rows are dispatched; the
+        gradient of the input travels as `dispatch.T`, and as wide as they are combined (DeepSeek-V3
+        Technical Report, 3.3.3).
         """
-        return self._traffic(self._sent.T, self.combine_width)
+        return self._traffic(self._sent.T, self._widths[1])
+
+    @property
+    def _widths(self) -> tuple[float, float]:
+        """Bytes of an element in `dispatch` and in `combine`."""
+        forward = self.dispatch_width, self.combine_width
+        return forward[::-1] if self.phase == "backward" else forward
 
     @cached_property
     def _arriving(self) -> list[int]:

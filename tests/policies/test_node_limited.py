@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from janus_sim import Experiment, Scenario, simulate
 from janus_sim.engine.cluster import Cluster
 from janus_sim.errors import InputError
-from janus_sim.policies import DataCentric, ExpertCentric, NodeLimited, Policy
+from janus_sim.policies import DataCentric, ExpertCentric, NodeLimited, Pipelined, Policy
 from janus_sim.record import Record
 from janus_sim.results.metrics import forward_machine_bytes
 from janus_sim.schedules import Sequential
 from janus_sim.simulate import Training
 from janus_sim.step.account import record_of
+from janus_sim.sweep import check_experiment
 from janus_sim.testing import CLAUSES, rehearse_on
 from janus_sim.topology import Topology
 from janus_sim.workload.workload import Workload
@@ -55,7 +57,7 @@ class Written:
         return self.table if self.known else None
 
 
-def simulated(policy: NodeLimited, routing: Written) -> Record:
+def simulated(policy: Policy, routing: Written) -> Record:
     topology = Topology.load(CLUSTERS["2 x 2"][0])
     workload = replace(Workload.load(ABOUT, world=4, width=2), trace=routing)  # type: ignore[arg-type]
     cluster = Cluster(topology)
@@ -73,17 +75,17 @@ def sent(record: Record, label: str) -> tuple[dict[int, int], dict[int, int]]:
 
 def test_bytes_are_those_counted_by_hand() -> None:
     record = simulated(NodeLimited(), Written(TOKENS))
-    assert sent(record, "dispatch") == (
-        {rank: FP8 * rows for rank, rows in FAR.items()},
-        {rank: FP8 * rows for rank, rows in NEAR.items()},
+    assert (
+        sent(record, "dispatch")
+        == sent(record, "combine backward")
+        == (
+            {rank: FP8 * rows for rank, rows in FAR.items()},
+            {rank: FP8 * rows for rank, rows in NEAR.items()},
+        )
     )
     back = {rank: BF16 * FAR[(rank + 2) % 4] for rank in range(4)}  # each returns what came to it
     gathered = {rank: BF16 * NEAR[rank ^ 1] for rank in range(4)}
     assert sent(record, "combine") == sent(record, "dispatch backward") == (back, gathered)
-    assert sent(record, "combine backward") == (
-        {rank: BF16 * rows for rank, rows in FAR.items()},
-        {rank: BF16 * rows for rank, rows in NEAR.items()},
-    )
     for label in ("dispatch", "combine", "combine backward", "dispatch backward"):
         assert sent(record, f"notify {label}") == tuple(dict.fromkeys(range(4), size) for size in NOTIFY)
 
@@ -92,14 +94,33 @@ def test_the_layers_and_the_summary_tell_them() -> None:
     (layer,) = simulated(NodeLimited(), Written(TOKENS)).layers
     seven, notify = 2 + 2 + 2 + 1, 4 * NOTIFY[0]  # tokens that leave their machine; one exchange of counts
     forward = seven * (FP8 + BF16) + 2 * notify
-    assert layer["expert_cross_machine_bytes"] == forward + 2 * seven * BF16 + 2 * notify
+    assert layer["expert_cross_machine_bytes"] == 2 * forward  # backward moves as much
     assert (layer["token_counts"], layer["paradigm"]) == ("exact", "node_limited")
     assert forward_machine_bytes(simulated(NodeLimited(), Written(TOKENS))) == forward / 2
 
 
 def test_without_fp8_rows_go_out_in_the_width_of_the_workload() -> None:
-    far, _ = sent(simulated(NodeLimited(fp8=False), Written(TOKENS)), "dispatch")
-    assert far == {rank: BF16 * rows for rank, rows in FAR.items()}
+    record = simulated(NodeLimited(fp8=False), Written(TOKENS))
+    for label in ("dispatch", "combine backward"):
+        assert sent(record, label)[0] == {rank: BF16 * rows for rank, rows in FAR.items()}
+
+
+def test_gpus_without_fp8_are_not_asked_for_it() -> None:
+    """Nor inside another policy; and every such place is told at once."""
+    about = {"base": "moe_gpt", "model": {"layers": 2, "top_k": 2}}
+    inside: dict[str, object] = {"type": "janus", "tokens": {"node_limited": {"sms": 8}}}
+    with pytest.raises(
+        InputError, match=r"policies.janus.tokens.fp8.*a100-sxm4-80gb has no fp8; write fp8: false"
+    ):
+        simulate(Scenario(topology="two_gpus", workload=about, policy=inside))
+    mistakes = {"name": "x", "topology": "two_gpus", "workload": about}
+    policies = {"node_limited": {}, "inside": inside, "plain": {"type": "node_limited", "fp8": False}}
+    with pytest.raises(InputError) as told:
+        check_experiment(Experiment.model_validate({**mistakes, "policies": policies}))
+    where = [mistake.path for mistake in told.value.mistakes]
+    assert where == ["policies.node_limited.fp8", "policies.inside.tokens.fp8"]
+    on_h100 = {"base": "two_gpus", "machine": {"gpus": {"kind": "h100-sxm5-80gb"}}}
+    assert simulate(Scenario(topology=on_h100, workload=about, policy="node_limited")).steps is not None
 
 
 def test_without_choices_of_tokens_it_goes_by_what_is_expected_and_says_so() -> None:
@@ -107,6 +128,13 @@ def test_without_choices_of_tokens_it_goes_by_what_is_expected_and_says_so() -> 
     assert [layer["token_counts"] for layer in record.layers] == ["expected"]
     far, _ = sent(record, "dispatch")
     assert all(abs(far[rank] // FP8 - FAR[rank]) <= 1 for rank in range(4))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_chunks_tell_how_their_tokens_were_counted(known: bool) -> None:
+    """The tokens of a chunk are not known one by one, so that they are counted as expected, and told so."""
+    record = simulated(Pipelined(inner=NodeLimited()), Written(TOKENS, known=known))
+    assert [layer["token_counts"] for layer in record.layers] == ["expected"]
 
 
 def test_on_one_machine_it_is_one_hop() -> None:

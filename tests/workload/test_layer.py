@@ -53,9 +53,9 @@ def test_tokens_travel_to_the_homes_and_back() -> None:
     assert layer.dispatch.moved == 120
 
 
-def test_gradients_travel_in_the_width_of_the_combine() -> None:
+def test_a_gradient_is_as_wide_as_what_goes_its_way_forward() -> None:
     layer = routed([[1, 2, 3], [4, 5, 6]], home=[0, 1, 0], phase="backward")
-    assert layer.combine.T.bytes.tolist() == [[80, 40], [200, 100]]
+    assert layer.combine.T.bytes.tolist() == [[40, 20], [100, 50]]
     assert layer.dispatch.T.bytes.tolist() == [[80, 200], [40, 100]]
 
 

@@ -47,7 +47,7 @@ def test_a_rerouted_layer_sends_and_runs_where_the_copies_are() -> None:
 
 def test_who_turns_round_goes_the_same_way() -> None:
     layer = routed(ROWS, home=[0, 1, 2, 3], phase="backward").rerouted(COPIES)
-    assert (layer.combine.T.bytes == layer.dispatch.bytes).all()
+    assert (2 * layer.combine.T.bytes == layer.dispatch.bytes).all()  # 1 byte an element out, 2 back
     assert layer.mine(3) == ((0, 4), (3, 4))
 
 

@@ -50,8 +50,8 @@ def test_a_visit_knows_no_counts() -> None:
 def test_bytes_of_dispatch_and_combine_differ() -> None:
     layer = tiny(dispatch_bytes=1).routed(0, 0, 1, "forward", 0, tiny().plan)
     assert layer.combine.moved == 2 * layer.dispatch.moved
-    backward = tiny(dispatch_bytes=1).routed(0, 0, 1, "backward", 0, tiny().plan)
-    assert backward.dispatch.moved == backward.combine.moved == layer.combine.moved
+    backward = tiny(dispatch_bytes=1).routed(0, 0, 1, "backward", 0, tiny().plan)  # the other way round
+    assert (backward.combine.moved, backward.dispatch.moved) == (layer.dispatch.moved, layer.combine.moved)
 
 
 def test_groups_have_their_own_rows_and_homes() -> None:
