@@ -53,10 +53,7 @@ def simulate(scenario: Scenario) -> Result:
     from janus_sim.results.result import Result
 
     topology = scenario.build_topology()
-    workload, policy = (
-        scenario.build_workload(topology.world, topology.width),
-        scenario.build_policy(topology),
-    )
+    workload, policy = scenario.build_workload(topology), scenario.build_policy(topology)
     if scenario.alike:
         steps = scenario.steps or workload.steps
         topology = folded(topology, workload, policy, steps, scenario.where("alike"))

@@ -50,7 +50,7 @@ def advise(base: Scenario, jobs: int = 2, out: Path | str | None = None) -> Advi
     base = with_policy(base, {"type": TOKENS})
     check([base])
     topology = base.build_topology()
-    if not base.build_workload(len(topology.gpus)).moe_layers:
+    if not base.build_workload(topology).moe_layers:
         raise InputError(Mistake(base.where("workload.model"), "has no MoE layer: nothing to choose"))
     if out is None:
         return _asked(Asking(Memory(), jobs), base)
@@ -69,7 +69,7 @@ def advise(base: Scenario, jobs: int = 2, out: Path | str | None = None) -> Advi
 def _asked(asking: Asking, base: Scenario) -> Advice:
     """Run what the advice needs: trials, draws and flips side by side where there are processes."""
     topology = base.build_topology()
-    workload = base.build_workload(len(topology.gpus))
+    workload = base.build_workload(topology)
     every = tuple(range(len(workload.moe_layers)))
     with ThreadPoolExecutor(8) as threads, asking:
         beside = threads if asking.jobs > 1 else None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from janus_sim.files import digest, find, layered, stamp_of
+from janus_sim.files import digest, layered, stamp_of
 
 if TYPE_CHECKING:
     from janus_sim.topology import Topology
@@ -53,7 +53,7 @@ def topology(written: Written, beside: Path | None, where: str) -> Topology:
 
     def build() -> tuple[Topology, Files]:
         built = Topology.load(written, beside=beside, where=where)
-        return built, (*files("topologies", written, beside), *_gpus(built, beside))
+        return built, tuple(named("topologies", written, beside).values())
 
     return _topologies.get(_name(written, beside), build)
 
@@ -72,10 +72,7 @@ def inputs(room: str, written: Written, beside: Path | None) -> dict[str, str]:
     """Give the SHA-256 of each file behind a topology or a workload, by a name that holds on any machine."""
 
     def read() -> tuple[dict[str, str], Files]:
-        paths = {f"{room}/{path.name}": path for path in files(room, written, beside)}
-        if room == "topologies":
-            gpus = _gpus(topology(written, beside, "topology"), beside)
-            paths |= {f"topologies/gpus/{path.name}": path for path in gpus}
+        paths = named(room, written, beside)
         return {name: digest(path.read_bytes()) for name, path in paths.items()}, tuple(paths.values())
 
     return dict(_files.get(_name([room, written], beside), read))
@@ -86,6 +83,18 @@ def digest_of(path: Path) -> str:
     return _digests.get(str(path), lambda: (digest(path.read_bytes()), (path,)))
 
 
+def named(room: str, written: Written, beside: Path | None) -> dict[str, Path]:
+    """Give each file behind a topology or a workload, kinds of GPUs too, a name that holds on any machine."""
+    from janus_sim.topology.build import gpu_files
+    from janus_sim.topology.resolve import resolve
+
+    paths = {f"{room}/{path.name}": path for path in files(room, written, beside)}
+    if room == "topologies":
+        spec, _, folder = resolve(written, beside)
+        paths |= {f"{room}/gpus/{path.name}": path for path in gpu_files(spec, folder)}
+    return paths
+
+
 def files(room: str, written: object, beside: Path | None) -> Files:
     """List the files that a topology or a workload is laid over, also those of mixed machines."""
     data, paths = layered(room, written, beside)  # type: ignore[arg-type]
@@ -94,11 +103,6 @@ def files(room: str, written: object, beside: Path | None) -> Files:
         if isinstance(entry, Mapping) and "base" in entry:
             paths += layered(room, entry["base"], beside)[1]
     return tuple(dict.fromkeys(paths))
-
-
-def _gpus(built: Topology, beside: Path | None) -> Files:
-    kinds = sorted({gpu.kind.name for gpu in built.gpus})
-    return tuple(find("topologies/gpus", kind, beside) for kind in kinds)
 
 
 def _name(written: object, beside: Path | None) -> str:

@@ -114,13 +114,15 @@ class Scenario(Spec):
             where = f"{find('topologies', self.topology, self.beside, where)}:"
         return builds.topology(self.topology, self.beside, where)
 
-    def build_workload(self, world: int, width: int | None = None) -> Workload:
-        """Build the workload for so many ranks, `width` of them in each machine."""
+    def build_workload(self, topology: Topology) -> Workload:
+        """Build the workload, laid out on the ranks and machines of a topology."""
         from janus_sim.workload.workload import Workload
 
         where, spec = self.where("workload"), self.workload_spec()
         folder = self._data_folder()
-        return Workload.load(spec, world, width=width, seed=self.seed, where=where, beside=folder)
+        return Workload.load(
+            spec, topology.world, width=topology.width, seed=self.seed, where=where, beside=folder
+        )
 
     def build_policy(self, topology: Topology | None = None) -> Policy:
         """Build the policy; one that GPUs of the topology cannot run is refused."""
@@ -173,7 +175,7 @@ class Scenario(Spec):
         spec = self.workload_spec()
         if spec.routing.fit is None:
             return ()
-        info = getattr(self.build_workload(len(self.build_topology().gpus)).trace, "info", None)
+        info = getattr(self.build_workload(self.build_topology()).trace, "info", None)
         return () if info is None else tuple(info.notes)
 
     def key(self) -> str:

@@ -20,8 +20,9 @@ def written(experiment: Experiment, scenarios: Sequence[Scenario]) -> dict[str, 
     Examples
     --------
     >>> one = Experiment(topology="two_gpus", workload="moe_bert", policies={"janus": {}})
-    >>> list(written(one, one.scenarios()))
-    ['experiment.yaml', 'topologies/two_gpus.yaml', 'workloads/moe_bert.yaml']
+    >>> list(written(one, one.scenarios()))  # doctest: +NORMALIZE_WHITESPACE
+    ['experiment.yaml', 'topologies/gpus/a100-sxm4-80gb.yaml', 'topologies/two_gpus.yaml',
+     'workloads/moe_bert.yaml']
     """
     told = {
         name: value
@@ -38,5 +39,5 @@ def written(experiment: Experiment, scenarios: Sequence[Scenario]) -> dict[str, 
             key = json.dumps([room, value, str(scenario.beside)], sort_keys=True)
             if key not in seen:
                 seen.add(key)
-                paths |= {f"{room}/{path.name}": path for path in builds.files(room, value, scenario.beside)}
+                paths |= builds.named(room, value, scenario.beside)
     return found | {name: path.read_text(encoding="utf-8") for name, path in sorted(paths.items())}

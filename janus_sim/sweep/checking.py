@@ -93,10 +93,10 @@ def check(scenarios: Sequence[Scenario]) -> Checked:
         if topology is None:
             _try(scenario.workload_spec, mistakes)
             continue
-        world, width = topology.world, topology.width
-        run = json.dumps([world, width, scenario.workload, scenario.policy, scenario.steps], sort_keys=True)
+        ground = [topology.world, topology.width]
+        run = json.dumps([ground, scenario.workload, scenario.policy, scenario.steps], sort_keys=True)
         if run not in known:
-            known[run] = _try(partial(estimate_of, scenario, world, width), mistakes)
+            known[run] = _try(partial(estimate_of, scenario, topology), mistakes)
         estimate = known[run]
         estimates += [estimate] if estimate is not None else []
     if mistakes:
@@ -104,9 +104,9 @@ def check(scenarios: Sequence[Scenario]) -> Checked:
     return Checked(tuple(scenarios), tuple(estimates))
 
 
-def estimate_of(scenario: Scenario, world: int, width: int | None = None) -> Estimate:
-    """Build the workload for so many ranks, `width` a machine; estimate its cost from the number of spans."""
-    workload = scenario.build_workload(world, width)
+def estimate_of(scenario: Scenario, topology: Topology) -> Estimate:
+    """Build the workload; estimate its cost from the number of spans."""
+    workload, world = scenario.build_workload(topology), topology.world
     spec, written = workload.spec, json.dumps(scenario.policy)
     tokens_travel = not any(word in written for word in ("data_centric", "janus"))
     busy = len(workload.experts) * world // 8 if tokens_travel else 6 * sum(workload.experts)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.files import nearest
+from janus_sim.files import layered, nearest
 from janus_sim.topology.check import machines_of
 from janus_sim.topology.gpu import GpuKind
 from janus_sim.topology.machine import MachineSpec
@@ -61,7 +61,7 @@ def build(spec: TopologySpec, at: At, beside: Path | None = None) -> Parts:
     counts = [group.machines for group in spec.mixed] or [spec.machines or 0]
     for (path, machine), count in zip(machines_of(spec), counts, strict=True):
         name = machine.gpus.kind
-        own = beside if name.endswith((".yaml", ".yml")) else None
+        own = _beside(name, beside)
         wiring, kind = wired(machine), GpuKind.load(name, where=at(f"{path}.gpus.kind"), beside=own)
         if machine.gpus.hbm_efficiency is not None:
             kind = kind.change(hbm_efficiency=machine.gpus.hbm_efficiency)
@@ -72,6 +72,25 @@ def build(spec: TopologySpec, at: At, beside: Path | None = None) -> Parts:
         _leaves(parts, spec)
     _override(parts, spec, at)
     return parts
+
+
+def gpu_files(spec: TopologySpec, beside: Path | None = None) -> tuple[Path, ...]:
+    """List the files of the kinds of GPUs, each followed by what it is based on; parameters as of `build`.
+
+    Examples
+    --------
+    >>> from janus_sim.topology.resolve import resolve
+    >>> [path.name for path in gpu_files(resolve("a100_4x8").spec)]
+    ['a100-sxm4-80gb.yaml']
+    """
+    kinds = dict.fromkeys(machine.gpus.kind for _, machine in machines_of(spec))
+    found = [path for kind in kinds for path in layered("topologies/gpus", kind, _beside(kind, beside))[1]]
+    return tuple(dict.fromkeys(found))
+
+
+def _beside(kind: str, folder: Path | None) -> Path | None:
+    """Return where to look for a kind of GPU: a file of one's own lies beside the topology that names it."""
+    return folder if kind.endswith((".yaml", ".yml")) else None
 
 
 @lru_cache(maxsize=64)

@@ -44,7 +44,7 @@ def scenario(topology: object = "two_gpus") -> Scenario:
 def test_axes_are_searched_around_what_stands() -> None:
     base = scenario()
     topology = base.build_topology()
-    axes = {one.name: one for one in axes_of(base, topology, base.build_workload(2))}
+    axes = {one.name: one for one in axes_of(base, topology, base.build_workload(topology))}
     assert (axes["micro_batch_size"].low, axes["micro_batch_size"].high) == (32.0, 512.0)
     assert "routing max/mean" not in axes  # two experts, two choices: no skew is possible
     slower = axes["NIC bandwidth"].put(base, 5e9).build_topology()

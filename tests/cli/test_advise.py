@@ -84,8 +84,9 @@ def test_the_same_answer_from_one_and_two_processes(janus_sim: Run, small: Path)
 
 
 def test_changes_are_heard_and_flips_are_where_both_take_as_long(janus_sim: Run, small: Path) -> None:
-    change = "workload.micro_batch_size=2"
-    done = janus_sim("advise", "-t", "two_gpus", "-w", small, change, "-j", 1, "--format", "json")
+    """Also where a group has a GPU of each machine, which must be known before anything is run."""
+    changes = ("workload.micro_batch_size=2", "workload.parallel={ep: 2, ep_order: across}")
+    done = janus_sim("advise", "-t", "two_gpus", "-w", small, *changes, "-j", 1, "--format", "json")
     assert done.returncode == 0, done.stderr
     advice = json.loads(done.stdout)
     assert advice["micro_batch_size"] == 2

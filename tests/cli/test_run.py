@@ -102,6 +102,32 @@ def test_the_same_file_gives_the_same_bytes_under_another_hash_seed(janus_sim: R
     assert set(json.loads(text)["inputs"]) >= {"experiments/tiny.yaml", "topologies/two_gpus.yaml"}
 
 
+def test_a_gpu_of_my_own_is_found_kept_and_known_again(janus_sim: Run, tiny: Path) -> None:
+    """Its file lies beside the topology that names it, and so do the files it is laid over."""
+    (tiny.parent / "gpus").mkdir()
+    mine, base = tiny.parent / "gpus" / "mine.yaml", tiny.parent / "gpus" / "under.yaml"
+    mine.write_text("base: under.yaml\nsms: 54\n")
+    base.write_text("base: a100-sxm4-80gb\n")
+    ground = "base: two_gpus\nmachine: {gpus: {kind: gpus/mine.yaml}}\n"
+    (tiny.parent / "ground.yaml").write_text(ground)
+    tiny.write_text(tiny.read_text().replace("topology: two_gpus", "topology: ground.yaml"))
+
+    def step() -> float:
+        done = janus_sim("run", tiny, "policies=expert_centric", "--format", "json")
+        assert done.returncode == 0, done.stderr
+        return float(json.loads(done.stdout)[0]["step_time_s"])
+
+    first, folder = step(), tiny.parent / "results" / "tiny"
+    kept = {str(path.relative_to(folder / "inputs")) for path in (folder / "inputs").rglob("*.yaml")}
+    gpus = {f"topologies/gpus/{name}.yaml" for name in ("mine", "under", "a100-sxm4-80gb")}
+    assert kept == gpus | {
+        "experiment.yaml", "experiments/tiny.yaml", "topologies/ground.yaml", "topologies/two_gpus.yaml",
+    }  # fmt: skip
+    assert set(json.loads((folder / "provenance.json").read_text())["inputs"]) >= gpus
+    base.write_text("base: a100-sxm4-80gb\nhbm_efficiency: 0.4\n")
+    assert step() > first  # not the run of before
+
+
 def test_an_earlier_result_is_replaced_and_another_folder_refused(janus_sim: Run, tiny: Path) -> None:
     assert janus_sim("run", tiny, "policies=expert_centric").returncode == 0
     folder = tiny.parent / "results" / "tiny"

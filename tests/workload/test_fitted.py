@@ -152,7 +152,7 @@ def test_provenance_tells_what_was_done(trace: Path, capsys: pytest.CaptureFixtu
     routing = {"trace": "t.parquet", "fit": "resample"}
     content = {"name": "x", "topology": "two_gpus", "policies": {"expert_centric": {}},
                "workload": {"model": MODEL, "precision": "fp16", "micro_batch_size": 1, "seq_length": 16,
-                            "routing": routing}}  # fmt: skip
+                            "routing": routing, "parallel": {"ep_order": "across"}}}  # fmt: skip
     file.write_text(json.dumps(content))
     with pytest.raises(SystemExit) as end:
         main(["run", str(file), "--out", str(out), "--no-figures"])
