@@ -21,7 +21,7 @@ Cluster = Annotated[str, typer.Option("--topology", "-t", help="A preset, or a .
 Model = Annotated[str, typer.Option("--workload", "-w", help="A preset, or a .yaml file.")]
 Changes = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[key=value]...", help="Change a value, as workload.micro_batch_size=64."),
+    typer.Argument(metavar="key=value", help="Change a value, as workload.micro_batch_size=64."),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")]
 Out = Annotated[

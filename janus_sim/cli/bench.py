@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,20 +33,23 @@ class Way(StrEnum):
     pairwise = "pairwise"
 
 
-What = Annotated[Collective, typer.Argument(help="Which collective.")]
+What = Annotated[Collective, typer.Argument(metavar="COLLECTIVE", help=f"{', '.join(Collective)}.")]
 Where = Annotated[str, typer.Option("--topology", metavar="T", help="A preset or a file.")]
 Least = Annotated[
     str | None,
     typer.Option(
-        "-b", "--minbytes", metavar="SIZE", help="As 8, 1M, 4G (binary, as nccl-tests).  [default: 1M]"
+        "-b", "--minbytes", metavar="SIZE", help="As 8, 1M, 4G (binary, as nccl-tests); default 1M."
     ),
 ]
 Most = Annotated[
-    str | None, typer.Option("-e", "--maxbytes", metavar="SIZE", help="The largest size.  [default: 4G]")
+    str | None, typer.Option("-e", "--maxbytes", metavar="SIZE", help="The largest size; default 4G.")
 ]
-Factor = Annotated[int, typer.Option("-f", "--stepfactor", min=2, help="From one size to the next.")]
+Factor = Annotated[
+    int | None, typer.Option("-f", "--stepfactor", min=2, help="From one size to the next; default 2.")
+]
 Type = Annotated[
-    str, typer.Option("-d", "--datatype", metavar="TYPE", help="Of the elements: half, float, ...")
+    str | None,
+    typer.Option("-d", "--datatype", metavar="TYPE", help="Of the elements: half, ...; default float."),
 ]
 Algorithm = Annotated[
     str | None,
@@ -57,7 +59,7 @@ Algorithm = Annotated[
         help="Of all_reduce: hierarchical, ring, tree, in_switch; of broadcast: ring, tree.",
     ),
 ]
-Path_ = Annotated[Way, typer.Option("--path", help="How an All-to-All goes.")]
+Path_ = Annotated[Way | None, typer.Option("--path", help="How an All-to-All goes; default flat.")]
 Against = Annotated[
     Path | None,
     typer.Option("--against", metavar="LOG", help="A log of nccl-tests to compare with, size by size."),
@@ -69,24 +71,25 @@ def bench(
     topology: Where = "a100_4x8",
     minbytes: Least = None,
     maxbytes: Most = None,
-    stepfactor: Factor = 2,
-    datatype: Type = "float",
+    stepfactor: Factor = None,
+    datatype: Type = None,
     algorithm: Algorithm = None,
-    path: Path_ = Way.flat,
+    path: Path_ = None,
     against: Against = None,
 ) -> None:
     """Simulate one collective of all GPUs and print nccl-tests' columns (GB = 1e9, out of place)."""
     from janus_sim.bench import HEAD, KINDS, foot, line, measure, read_log
 
+    _fitting(collective, algorithm, path, against, stepfactor, datatype)
     least, most = _bytes("-b", minbytes), _bytes("-e", maxbytes)
-    _known("-d", datatype)
     cluster = _load(topology, collective, algorithm)
     log = read_log(against, collective.value, cluster.world) if against else None
+    asked = _sizes(log, least, most, stepfactor or 2, datatype or "float")
     print(f"# {collective.value} among {cluster.world} GPUs, simulated on {cluster.name}\n#")
     print(HEAD + ("  measured   error" if log else ""))
     rows, errors = [], []
-    for size, element in _sizes(log, least, most, stepfactor, datatype):
-        row = measure(cluster, collective.value, size, element, path.value)
+    for size, element in asked:
+        row = measure(cluster, collective.value, size, element, (path or Way.flat).value)
         rows.append(row)
         measured = log.time(size) if log else None
         beside = ""
@@ -99,8 +102,6 @@ def bench(
         mean = sum(map(abs, errors)) / len(errors)
         worst = max(errors, key=abs)
         print(f"# {'Error of the time':<20} : {mean:.1%} on average, {worst:+.1%} at worst")
-    if log and not rows:
-        print("no size of the log lies between -b and -e", file=sys.stderr)
 
 
 def _sizes(
@@ -108,22 +109,52 @@ def _sizes(
 ) -> list[tuple[int, str]]:
     """Return the sizes to simulate, with the type of their elements: those of the log, if there is one."""
     from janus_sim.bench import sizes
+    from janus_sim.errors import InputError, Mistake
 
     if log is None:
-        return [(size, element) for size in sizes(least or 1 << 20, most or 1 << 32, factor)]
-    types = {row.size: row.type for row in log.rows}
-    return [(size, types[size]) for size in log.sizes() if (least or 0) <= size <= (most or log.sizes()[-1])]
+        low, high = least or 1 << 20, most or 1 << 32
+        found = [(size, element) for size in sizes(low, high, factor)]
+        hint = f"they run from {low} bytes up to {high}; write -b SIZE -e SIZE, the smaller first"
+    else:
+        types = {row.size: row.type for row in log.rows}
+        every = log.sizes()
+        found = [(size, types[size]) for size in every if (least or 0) <= size <= (most or every[-1])]
+        hint = f"the log has {every[0]} to {every[-1]} bytes"
+    if not found:
+        raise InputError(Mistake("-b, -e", f"leave no size; {hint}"))
+    return found
+
+
+def _fitting(
+    collective: Collective, algorithm: str | None, path: Way | None, against: Path | None,
+    factor: int | None, element: str | None,
+) -> None:  # fmt: skip
+    """Refuse options that would say nothing here."""
+    from janus_sim.errors import InputError, Mistake
+
+    wrong = []
+    if algorithm is not None and collective not in (Collective.all_reduce, Collective.broadcast):
+        wrong.append(Mistake("--algorithm", f"{collective.value} has one algorithm; leave it out"))
+    if path is not None and collective is not Collective.all_to_all:
+        wrong.append(Mistake("--path", f"is how an All-to-All goes, not {collective.value}; leave it out"))
+    told = {"-f": factor, "-d": element} if against is not None else {}
+    wrong += [
+        Mistake(option, "is what the log of --against says; leave it out")
+        for option, value in told.items()
+        if value is not None
+    ]
+    if wrong:
+        raise InputError(wrong)
+    if element is not None:
+        _known("-d", element)
 
 
 def _load(name: str, collective: Collective, algorithm: str | None) -> Topology:
     """Load the topology, with another algorithm for the collective if one is named."""
-    from janus_sim.errors import InputError, Mistake
     from janus_sim.topology import Topology
 
     if algorithm is None:
         return Topology.load(name)
-    if collective not in (Collective.all_reduce, Collective.broadcast):
-        raise InputError(Mistake("--algorithm", f"{collective.value} has one algorithm; leave it out"))
     chosen = {"communication": {"algorithms": {collective.value: algorithm}}}
     return Topology.load({"base": name, **chosen})
 

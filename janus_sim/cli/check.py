@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OK, VIOLATION, NOTHING = 0, 1, 5
 
 Files = Annotated[
-    list[Path] | None, typer.Argument(metavar="[FILE]...", help="Baseline files, or folders of them.")
+    list[Path] | None, typer.Argument(metavar="FILE", help="Baseline files, or folders of them.")
 ]
 Only = Annotated[str, typer.Option("--only", "-k", metavar="PATTERN", help="Scenarios by name, as 'janus*'.")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")]
@@ -54,17 +54,20 @@ def check(
     from janus_sim.regression import TimeUpError, report
     from janus_sim.regression.rerun import limit
 
+    _fitting(files or [], base, head, tolerance, update)
     checks: list[Checked] = []
     try:
         with limit(max_seconds):
-            for one in _checks(files or [], only, base, head, tolerance, jobs):
+            for one in _checks(files or [], only, base, head, tolerance, update, jobs):
                 checks.append(one)
                 _print(one)
     except TimeUpError:
         checks.append(report.late(max_seconds or 0.0))
         _print(checks[-1])
-    if not any(one.findings for one in checks):
-        print("nothing was selected; an empty check does not pass", file=sys.stderr)
+    empty = [one.name for one in checks if not (one.findings if update else one.held)]
+    if len(empty) == len(checks) or (only == "*" and empty):
+        told = f"{', '.join(empty)}: " if empty else ""
+        print(f"{told}nothing was selected; an empty check does not pass", file=sys.stderr)
         return NOTHING
     _write(checks, junit)
     if update:
@@ -72,24 +75,39 @@ def check(
     return VIOLATION if any(one.failed for one in checks) else OK
 
 
-def _checks(
-    files: Sequence[Path], only: str, base: str | None, head: str | None, tolerance: float | None, jobs: int
-) -> Iterator[Checked]:
+def _fitting(
+    files: Sequence[Path], base: str | None, head: str | None, tolerance: float | None, update: bool
+) -> None:
+    """Refuse options that do not belong together, or would say nothing here."""
     from janus_sim.errors import InputError, Mistake
+
+    wrong = []
+    if (base is None) != (head is None) or (base is not None and files):
+        known = "compares baseline files, or --base A with --head B; write one of them"
+        wrong.append(Mistake("check", known))
+    if base is None and head is None and tolerance is not None:
+        found = "belongs to --base A --head B; a baseline file has its own, as tolerance: {step_time_s: 0.01}"
+        wrong.append(Mistake("--tolerance", found))
+    if update and (base or head):
+        wrong.append(Mistake("--update", "writes baseline files anew, and --base A --head B names none"))
+    if wrong:
+        raise InputError(wrong)
+
+
+def _checks(
+    files: Sequence[Path], only: str, base: str | None, head: str | None, tolerance: float | None,
+    update: bool, jobs: int,
+) -> Iterator[Checked]:  # fmt: skip
     from janus_sim.regression import Baseline, between, rerun
     from janus_sim.regression.baseline import Tolerance as Tolerances
 
-    if (base is None) != (head is None) or (base is not None and files):
-        raise InputError(
-            Mistake("check", "compares baseline files, or --base A with --head B; write one of them")
-        )
     if base is not None and head is not None:
         allowed = Tolerances() if tolerance is None else Tolerances(step_time_s=tolerance)
         yield between(base, head, allowed, only, jobs)
         return
     paths = [one for path in files for one in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
     for baseline in [Baseline.load(path) for path in paths]:  # all mistakes before anything runs
-        yield rerun(baseline, only, jobs)
+        yield rerun(baseline, only, jobs, anew=update)
 
 
 def _print(check: Checked) -> None:

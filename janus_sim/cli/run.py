@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from janus_sim.cli.show import Format
 from janus_sim.errors import DEBUG
 
 if TYPE_CHECKING:
-    from janus_sim.scenario import Experiment
+    from janus_sim.scenario import Experiment, Scenario
     from janus_sim.sweep.sweeping import Settings, Swept
 
 Traced = tuple[Path, list[int], int]  #: folder, ranks and steps of the timelines
@@ -23,7 +24,7 @@ Traced = tuple[Path, list[int], int]  #: folder, ranks and steps of the timeline
 Name = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A preset, or a .yaml file.")]
 Changes = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[key=value]...", help="Change a value; [b]key=a,b,c[/b] makes it an axis."),
+    typer.Argument(metavar="key=value", help="Change a value; [b]key=a,b,c[/b] makes it an axis."),
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder of the results; default results/NAME.")
@@ -128,6 +129,7 @@ def _run(
         target = target.with_name(f"{target.name}-{settings.shard[0]}-of-{settings.shard[1]}")
     checked = check_experiment(experiment)
     chosen = shard(checked.scenarios, settings.shard)
+    _fitting(traced, [scenario for _, scenario in chosen])
     if dry_run:
         show.dry_run(checked, form)
         return 0
@@ -145,6 +147,20 @@ def _run(
     tell(swept, time.monotonic() - begin, target, quiet)
     _trace(target, traced, quiet)
     return swept.status
+
+
+def _fitting(traced: Traced | None, scenarios: Sequence[Scenario]) -> None:
+    """Refuse timelines of ranks or steps that a run will not have, before anything runs."""
+    from janus_sim.cli.timeline import fitting
+
+    if traced is None:
+        return
+    _, ranks, steps = traced
+    for scenario in scenarios:
+        topology = scenario.build_topology()
+        world = topology.world if scenario.alike is None else topology.world // len(topology.machines)
+        workload = scenario.build_workload(topology.world, topology.width)
+        fitting(ranks, steps, [(scenario.name, world, scenario.steps or workload.steps)])
 
 
 def _trace(results: Path, traced: Traced | None, quiet: bool) -> None:

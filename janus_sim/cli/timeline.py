@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Results of `janus-sim run`.")]
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[SCENARIO]...", help="Policies or scenarios; default: all.")
+    list[str] | None, typer.Argument(metavar="SCENARIO", help="Policies or scenarios; default: all.")
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: DIR/timeline.")]
 Ranks = Annotated[str, typer.Option("--ranks", help="Ranks, as 0,8.")]
@@ -25,12 +25,14 @@ def timeline(
     folder: Folder, names: Names = None, out: Out = None, ranks: Ranks = "0", steps: Count = 1
 ) -> None:
     """Write Chrome traces as PyTorch's profiler does; open them at ui.perfetto.dev."""
-    from janus_sim.results.explain import choose
+    from janus_sim.results.explain import called, choose
+    from janus_sim.results.metrics import ranks_of as ranks_in
     from janus_sim.results.store import open_results
 
     wanted = ranks_of(ranks)
     results = open_results(folder)
     chosen = [choose(results, name, str(folder)) for name in names] if names else results
+    fitting(wanted, steps, ((called(one), ranks_in(one.record), len(one.record.steps)) for one in chosen))
     for path in write(chosen, out or folder / "timeline", wanted, steps):
         print(path)
 
@@ -42,6 +44,35 @@ def ranks_of(text: str) -> list[int]:
     if not re.fullmatch(r"\d{1,7}(,\d{1,7})*", text):
         raise InputError(Mistake("--ranks", f'"{text}" is no list of ranks; write 0,8'))
     return [int(rank) for rank in text.split(",")]
+
+
+def fitting(ranks: list[int], steps: int, runs: Iterable[tuple[str, int, int]]) -> None:
+    """Refuse ranks and steps that a run does not have, before anything is written.
+
+    Parameters
+    ----------
+    runs : iterable of (str, int, int)
+        The name of a run, its ranks and its steps.
+
+    Raises
+    ------
+    InputError
+        With the first run that lacks them.
+    """
+    from janus_sim.errors import InputError, Mistake
+
+    for name, world, many in runs:
+        wrong = []
+        if max(ranks) >= world:
+            found = f"there is no rank {max(ranks)}; write ranks from 0 to {world - 1}"
+            wrong.append(Mistake("--ranks", found))
+        if steps > many:
+            have = "1 step" if many == 1 else f"{many} steps"
+            wrong.append(
+                Mistake("--steps", f"{steps} are more than {name} has: {have}; write {many} at most")
+            )
+        if wrong:
+            raise InputError(wrong)
 
 
 def write(results: Iterable[Result], target: Path, ranks: list[int], steps: int) -> Iterator[Path]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST = 6  #: constants in the table of what a row hangs on
 
 File = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A preset or file with `uncertainty:`.")]
-Changes = Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="Change a value.")]
+Changes = Annotated[list[str] | None, typer.Argument(metavar="key=value", help="Change a value.")]
 Count = Annotated[int | None, typer.Option("--draws", min=2, max=10_000, help="Default: the file's, or 100.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: results/NAME-uncertainty.")]
 Form = Annotated[Format, typer.Option("--format", help="Tables, or one JSON object and nothing else.")]

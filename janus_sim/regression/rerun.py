@@ -47,21 +47,28 @@ class Checked:
     baseline: Baseline | None = None
 
     @property
+    def held(self) -> bool:
+        """Whether anything was held to what is expected of it."""
+        return any(finding.verdict != "new" for finding in self.findings)
+
+    @property
     def failed(self) -> list[Finding]:
         """What fails."""
         return failures(self.findings)
 
 
-def rerun(baseline: Baseline, only: str = "*", jobs: int = 1) -> Checked:
-    """Run the experiment of a baseline and compare.
+def rerun(baseline: Baseline, only: str = "*", jobs: int = 1, *, anew: bool = False) -> Checked:
+    """Run the experiment of a baseline and compare; a baseline that holds nothing is not run.
 
     Parameters
     ----------
     only : str
         A pattern for the names of the scenarios, as ``janus*``.
+    anew : bool
+        Run it in any case: it will be written anew.
     """
     begin = time.monotonic()
-    rows = rows_of(baseline.source(), baseline.changes, jobs, [*baseline.scenarios], only)
+    rows = rows_of(baseline.source(), baseline.changes, jobs, None if anew else [*baseline.scenarios], only)
     findings: list[Finding] = []
     explanations: list[str] = []
     for name, expected in baseline.scenarios.items():
@@ -75,10 +82,10 @@ def rerun(baseline: Baseline, only: str = "*", jobs: int = 1) -> Checked:
         if any(one.number == "step_time_s" for one in failures(found)):
             explanations.append(explained(name, expected.path, rows[name], ("the baseline", "this run")))
     findings += [new(name) for name in rows if name not in baseline.scenarios]
-    anew = {name: expected_of(row) for name, row in rows.items() if not _error(row)}
+    found_now = {name: expected_of(row) for name, row in rows.items() if not _error(row)}
     kept = {name: one for name, one in baseline.scenarios.items() if not fnmatch.fnmatchcase(name, only)}
     order = [*baseline.scenarios, *rows]
-    both = kept | anew
+    both = kept | found_now
     scenarios = {name: both[name] for name in dict.fromkeys(order) if name in both}
     seconds = time.monotonic() - begin
     words = tuple(filter(None, explanations))
@@ -88,7 +95,7 @@ def rerun(baseline: Baseline, only: str = "*", jobs: int = 1) -> Checked:
 def between(base: str, head: str, tolerance: Tolerance, only: str = "*", jobs: int = 1) -> Checked:
     """Compare two experiments, or two folders of results, scenario by scenario of the same name."""
     begin = time.monotonic()
-    before, after = (rows_of(source, (), jobs, (), only) for source in (base, head))
+    before, after = (rows_of(source, (), jobs, None, only) for source in (base, head))
     findings: list[Finding] = []
     explanations: list[str] = []
     for name, row in before.items():
@@ -108,9 +115,15 @@ def between(base: str, head: str, tolerance: Tolerance, only: str = "*", jobs: i
 
 
 def rows_of(
-    source: str | Path, changes: Sequence[str], jobs: int, wanted: Sequence[str], only: str
+    source: str | Path, changes: Sequence[str], jobs: int, wanted: Sequence[str] | None, only: str
 ) -> dict[str, Mapping[str, Any]]:
-    """Give the rows of an experiment that is run now, or of a folder of results, by scenario."""
+    """Give the rows of an experiment that is run now, or of a folder of results, by scenario.
+
+    Parameters
+    ----------
+    wanted : sequence of str, optional
+        Nothing is run where `only` selects none of these; by default the scenarios of the experiment.
+    """
     if (Path(source) / "scenarios.json").is_file():
         from janus_sim.results.store import open_results
 
@@ -120,7 +133,7 @@ def rows_of(
         if experiment.instead:
             warnings.warn(experiment.instead, stacklevel=2)
         names = [scenario.name for scenario in experiment.scenarios()]
-        if not any(fnmatch.fnmatchcase(name, only) for name in [*names, *wanted]):
+        if not any(fnmatch.fnmatchcase(name, only) for name in (names if wanted is None else wanted)):
             return {}
         table = run(experiment, Settings(jobs=jobs, figures=False)).table
     rows = {str(row["scenario"]): row for row in table.to_dict("records")}

@@ -58,6 +58,10 @@ def test_the_algorithm_and_the_type_may_be_named() -> None:
         (["-b", "-1"], "write as 8, 64K"),
         (["-b", "9999999999G"], "write as 8, 64K"),
         (["-b", "9" * 5000], "write as 8, 64K"),
+        (["-b", "4M", "-e", "1M"], "leave no size; they run from 4194304 bytes up to 1048576"),
+        (["-b", "8G"], "up to 4294967296"),
+        (["-e", "1K"], "from 1048576 bytes"),
+        (["-d", "half", "-f", "4", "--against", "x.log"], "-d  is what the log of --against says"),
         (["-d", "quad"], "no type of nccl-tests"),
         (["--algorithm", "ring"], "has one algorithm"),
         (["--against", "nowhere.log"], "cannot be read"),
@@ -69,6 +73,22 @@ def test_bad_words_are_told(words: list[str], message: str) -> None:
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_path_of_another_collective_is_refused() -> None:
+    done = janus("bench", "all_reduce", "--path", "2dh")
+    assert done.returncode == 2
+    assert "--path  is how an All-to-All goes, not all_reduce" in done.stderr
+
+
+def test_a_log_without_a_size_that_was_asked_for_is_told(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text(
+        "       16384        2048     float    none      -1   50.41   0.33   0.16   0   50.0  0.33  0.16  0\n"
+    )
+    done = janus("bench", "all_to_all", "--topology", "two_gpus", "--against", str(log), "-b", "1M")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the log has 16384 to 16384 bytes" in done.stderr
 
 
 def test_an_unknown_algorithm_names_the_known() -> None:

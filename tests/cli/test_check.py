@@ -77,10 +77,19 @@ def test_a_guard_that_is_gone_fails_and_one_that_is_new_is_told(guarded: Path, j
 
 def test_an_empty_check_does_not_pass(guarded: Path, janus_sim: Run, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
-    for arguments in ([], ["none"], [guarded, "--only", "nobody*"]):
+    (tmp_path / "empty.yaml").write_text("experiment: tiny.yaml\nscenarios: {}\n")
+    (tmp_path / "numberless.yaml").write_text("experiment: tiny.yaml\nscenarios: {janus: {}}\n")
+    before = guarded.read_text()
+    for arguments in (
+        [], ["none"], [guarded, "--only", "nobody*"], ["empty.yaml"], ["numberless.yaml"],
+        [guarded, "empty.yaml"], ["empty.yaml", "--only", "janus"],
+        ["--base", "tiny.yaml", "--head", "tiny.yaml", "--only", "nobody"], [guarded, "--update", "-k", ""],
+    ):  # fmt: skip
         done = janus_sim("check", *arguments)
         assert done.returncode == 5, (arguments, done.stderr)
         assert "nothing was selected" in done.stderr
+    assert guarded.read_text() == before
+    assert janus_sim("check", guarded, "empty.yaml", "--only", "janus").returncode == 0
 
 
 def test_bad_input_is_told(guarded: Path, janus_sim: Run, tmp_path: Path) -> None:
@@ -89,6 +98,8 @@ def test_bad_input_is_told(guarded: Path, janus_sim: Run, tmp_path: Path) -> Non
         (["nowhere.yaml"], "nowhere.yaml"),
         (["wrong.yaml"], 'did you mean "quickstart"?'),
         (["--base", "quickstart"], "--base A with --head B"),
+        ([guarded, "--tolerance", "0.1"], "--tolerance  belongs to --base A --head B"),
+        (["--base", "tiny.yaml", "--head", "tiny.yaml", "--update"], "--update  writes baseline files"),
     ):
         done = janus_sim("check", *arguments)
         assert done.returncode == 2, (arguments, done.stderr)

@@ -13,7 +13,7 @@ from tests.results import chrome
 @pytest.fixture
 def ran(janus_sim: Run, tiny: Path) -> Path:
     """The folder of two steps of a small run."""
-    done = janus_sim("run", tiny, "steps=2", "--out", "ran", "--quiet")
+    done = janus_sim("run", tiny, "steps=2", "--out", "ran", "--quiet", "--no-figures")
     assert done.returncode == 0, done.stderr
     return tiny.parent / "ran"
 
@@ -41,6 +41,11 @@ def test_a_run_writes_the_same_traces_itself(janus_sim: Run, tiny: Path) -> None
         assert path.read_bytes() == same.read_bytes()
     alone = janus_sim("run", tiny, "--ranks", "0")
     assert (alone.returncode, "belongs to --timeline" in alone.stderr) == (2, True)
+    beyond = janus_sim("run", tiny, "--out", "not", "--timeline", "not", "--ranks", "7", "--steps", "2")
+    assert beyond.returncode == 2
+    assert "--ranks  there is no rank 7; write ranks from 0 to 1" in beyond.stderr
+    assert "--steps  2 are more than expert_centric has: 1 step; write 1 at most" in beyond.stderr
+    assert not (tiny.parent / "not").exists()
 
 
 def test_names_are_those_of_a_real_trace(janus_sim: Run, ran: Path) -> None:
@@ -70,6 +75,7 @@ def test_names_are_those_of_a_real_trace(janus_sim: Run, ran: Path) -> None:
     [
         (("--ranks", "0,2"), "there is no rank 2; write ranks from 0 to 1"),
         (("--ranks", "all"), "is no list of ranks"),
+        (("--steps", "3"), "3 are more than expert_centric has: 2 steps; write 2 at most"),
         (("nobody",), "no scenario and no policy is called"),
     ],
 )
