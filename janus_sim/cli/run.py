@@ -159,7 +159,7 @@ def _fitting(traced: Traced | None, scenarios: Sequence[Scenario]) -> None:
     for scenario in scenarios:
         topology = scenario.build_topology()
         world = topology.world if scenario.alike is None else topology.world // len(topology.machines)
-        workload = scenario.build_workload(topology.world, topology.width)
+        workload = scenario.build_workload(topology)
         fitting(ranks, steps, [(scenario.name, world, scenario.steps or workload.steps)])
 
 
