@@ -5,6 +5,7 @@ CPU seconds, best of three. A record of a table is a row, one of the neutral for
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -69,6 +70,23 @@ def arrays(path: Path, records: int = 1_000_000, ranks: int = 16, layers: int = 
     rng = np.random.default_rng(1)
     counts = rng.integers(0, 200, (steps, 1, layers, ranks, experts)).astype(np.uint16)
     np.savez(path, counts=counts)
+    return steps * layers * ranks
+
+
+def lines(folder: Path, records: int, tokens: int, ranks: int = 16, layers: int = 25, k: int = 2) -> int:
+    """Write router traces of Megatron-Core: a record is a line, one layer of one rank in one micro-batch."""
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    drawn = [json.dumps(rng.integers(0, 64, (tokens, k)).tolist()) for _ in range(64)]
+    steps = records // ranks // layers
+    places = [(step, layer) for step in range(steps) for layer in range(layers)]
+    for rank in range(ranks):
+        with (folder / f"router_trace_rank{rank}.jsonl").open("w") as stream:
+            for step, layer in places:
+                told = f'"step": {step}, "block": "decoder", "layer": {layer}, "rank": {rank}'
+                shape = f'"num_tokens": {tokens}, "topk": {k}'
+                one = drawn[(step + layer + rank) % 64]
+                stream.write(f'{{{told}, "stage": "pre_dispatch", {shape}, "top_indices": {one}}}\n')
     return steps * layers * ranks
 
 
@@ -141,6 +159,13 @@ def main() -> None:
             many = make(folder / file)
             seconds = best(lambda file=file: brought([folder / file], folder / "o.parquet"))  # type: ignore[misc]
             print(f"import of {many:,} {words}: {seconds:.2f} s, {many / seconds:,.0f}/s")
+        for records, tokens in ((1_000_000, 8), (1600, 4096)):
+            many = lines(folder / f"m{tokens}", records, tokens)
+            seconds = best(
+                lambda at=f"m{tokens}": brought([folder / at], folder / "o.parquet", experts=64), 2
+            )  # type: ignore[misc]
+            told = f"{many / seconds:,.0f}/s, {many * tokens * 2 / seconds / 1e6:.1f} M choices/s"
+            print(f"import of {many:,} lines of {tokens} tokens of Megatron-Core: {seconds:.2f} s, {told}")
         whole, reading = replay(folder / "r.parquet")
         print(f"replay of 4 steps: {whole:.2f} s, of which the trace {reading:.3f} s ({reading / whole:.1%})")
         for steps in (200, 2000):

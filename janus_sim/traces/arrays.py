@@ -8,7 +8,7 @@ import tokenize
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ FORMS = (
     "write counts[step, micro_batch, layer, rank, expert] as integers, "
     "or counts[iteration, rank, layer, expert] with iteration"
 )
-Layers = tuple[npt.NDArray[Any], ...]
+Whole = npt.NDArray[Any]  #: of whole numbers
+Layers = tuple[Whole, ...]
 
 
 class Part(NamedTuple):
@@ -39,41 +40,55 @@ def read_npz(path: Path) -> Part:
     RefusedError
         If it holds no trace, or too much.
     """
+    return _part(read_arrays(path, r"counts(_\d{1,3})?|iteration"))
+
+
+def read_arrays(path: Path, names: str) -> dict[str, Whole]:
+    """Return the arrays of an .npz whose names match a pattern, of whole numbers; others are not read.
+
+    Raises
+    ------
+    RefusedError
+        If the file is damaged, or they are no whole numbers or too many.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = {info.filename.removesuffix(".npy"): _member(archive, info) for info in _wanted(archive)}
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, KeyError):
+            wanted = [one for one in archive.infolist() if re.fullmatch(rf"({names})\.npy", one.filename)]
+            if sum(one.file_size for one in wanted) > LARGEST_TRACE:
+                raise RefusedError(f"holds more than {LARGEST_TRACE} bytes; a trace has at most that")
+            return {one.filename.removesuffix(".npy"): _member(archive, one) for one in wanted}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, KeyError):
         raise RefusedError("is not a readable .npz archive") from None
-    return _part(arrays)
 
 
-def _wanted(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """List the members that matter; together they are no larger than a trace may be."""
-    name = re.compile(r"(counts(_\d{1,3})?|iteration)\.npy")
-    wanted = [info for info in archive.infolist() if name.fullmatch(info.filename)]
-    if sum(info.file_size for info in wanted) > LARGEST_TRACE:
-        raise RefusedError(f"holds more than {LARGEST_TRACE} bytes; a trace has at most that")
-    return wanted
-
-
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[Any]:
-    """Read one array; its header is believed only as far as the member's true size goes."""
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Whole:
     with archive.open(info) as stream:
-        try:
-            old = np.lib.format.read_magic(stream) == (1, 0)
-            header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = header(stream)
-        except (ValueError, SyntaxError, TypeError, tokenize.TokenError, UnicodeError, RecursionError):
-            raise RefusedError(f"{info.filename} does not begin as a numpy array") from None
-        if dtype.kind not in "iu":
-            raise RefusedError(f"{info.filename} holds {dtype}; {FORMS}")
-        cells = math.prod(shape)
-        size = cells * dtype.itemsize
-        if min(shape, default=1) < 1 or size > info.file_size or cells * 8 > LARGEST_TRACE:
-            raise RefusedError(f"{info.filename} of shape {shape} does not fit in its {info.file_size} bytes")
-        data = stream.read(size)
+        return read_array(stream, info.filename, info.file_size)
+
+
+def read_array(stream: IO[bytes], name: str, length: int) -> Whole:
+    """Read an .npy of whole numbers; its header is believed only as far as its true length goes.
+
+    Raises
+    ------
+    RefusedError
+        If it is damaged, too large, or holds anything else: nothing is unpickled.
+    """
+    try:
+        old = np.lib.format.read_magic(stream) == (1, 0)
+        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = header(stream)
+    except (ValueError, SyntaxError, TypeError, tokenize.TokenError, UnicodeError, RecursionError):
+        raise RefusedError(f"{name} does not begin as a numpy array") from None
+    if dtype.kind not in "iu":
+        raise RefusedError(f"{name} holds {dtype}; write whole numbers")
+    cells = math.prod(shape)
+    size = cells * dtype.itemsize
+    if min(shape, default=1) < 1 or size > length or cells * 8 > LARGEST_TRACE:
+        raise RefusedError(f"{name} of shape {shape} does not fit in its {length} bytes")
+    data = stream.read(size)
     if len(data) < size:
-        raise RefusedError(f"{info.filename} ends too early")
+        raise RefusedError(f"{name} ends too early")
     return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C")
 
 
@@ -99,6 +114,8 @@ def _part(arrays: dict[str, npt.NDArray[Any]]) -> Part:
         raise RefusedError(
             f"iteration has shape {iterations.shape}; write one number for each of {len(layers[0])} steps"
         )
+    if int(iterations.min()) < 0 or int(iterations.max()) > 2**62:
+        raise RefusedError(f"iteration goes from {iterations.min()} to {iterations.max()}; write 0 to 2^62")
     return _checked(Part(layers, iterations.astype(np.int64)))
 
 
@@ -147,7 +164,8 @@ def _tabulate(column: dict[str, npt.NDArray[np.int64]]) -> Part:
         len(iterations) * 8 * extent["micro_batch"] * extent["layer"] * extent["rank"] * extent["expert"]
         > LARGEST_TRACE
     ):
-        raise RefusedError(f"numbers go up to {extent}: more cells than a trace may have; count from 0")
+        most = ", ".join(f"{name} to {many - 1}" for name, many in extent.items())
+        raise RefusedError(f"has {most}: more cells than a trace may have; count from 0")
     layers = []
     for layer in range(extent["layer"]):
         chosen = column["layer"] == layer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -133,6 +134,8 @@ class Block:
     choices : (ranks, tokens, top_k) integer, optional
         Expert of each slot of each token; `NO_CHOICE` for a token that is padding, or was dropped. They agree
         with the counts; the number of tokens may differ from block to block.
+    counted : bool
+        The counts were made of these choices, and need not be held against them.
     """
 
     step: int
@@ -140,6 +143,18 @@ class Block:
     layer: int
     counts: npt.NDArray[Any]
     choices: npt.NDArray[Any] | None = None
+    counted: bool = False
+
+    @cached_property
+    def rows(self) -> tuple[int, int]:
+        """Fewest and most rows of a source rank."""
+        sums = self.counts.sum(axis=1, dtype=np.int64)
+        return int(sums.min()), int(sums.max())
+
+    @cached_property
+    def largest(self) -> int:
+        """The largest count."""
+        return int(self.counts.max())
 
     def called(self) -> str:
         """Name the block in messages."""
@@ -153,7 +168,7 @@ class Block:
             found = f"{counts.dtype} of shape {counts.shape}"
             yield Mistake(f"{at}, counts", f"{found}; write integers of shape (ranks, experts)")
             return
-        if int(counts.min()) < 0 or int(counts.max()) > MOST_COUNT:
+        if int(counts.min()) < 0 or self.largest > MOST_COUNT:
             rank, expert = np.argwhere((counts < 0) | (counts > MOST_COUNT))[0]
             found = f"{counts[rank, expert]} rows of rank {rank} for expert {expert}"
             yield Mistake(f"{at}, counts", f"{found}; write 0 to {MOST_COUNT}")
@@ -168,11 +183,13 @@ class Block:
             return
         if experts > MOST_EXPERTS:
             yield Mistake(at, f"are of {experts} experts; write counts alone above {MOST_EXPERTS}")
-        wild = (choices < NO_CHOICE) | (choices >= experts)
-        if wild.any():
+        if choices.size and not NO_CHOICE <= int(choices.min()) <= int(choices.max()) < experts:
+            wild = (choices < NO_CHOICE) | (choices >= experts)
             rank, token, slot = np.argwhere(wild)[0]
             found = f"rank {rank}, token {token}, slot {slot} chose expert {choices[rank, token, slot]}"
             yield Mistake(at, f"{found}; the layer has experts 0 to {experts - 1}")
+            return
+        if self.counted:
             return
         found_counts = counts_of(choices, experts)
         if (found_counts != self.counts).any():

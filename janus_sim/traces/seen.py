@@ -120,8 +120,10 @@ class Seen:
         if k > block.counts.shape[1]:
             yield Mistake(f"{self.path}: top_k", f"is {k}; the layer has {block.counts.shape[1]} experts")
             return
+        (fewest, most), tokens = block.rows, self.told.most_tokens
+        if block.largest <= (tokens or -(-fewest // k)) and most <= (tokens or most) * k:
+            return
         sums, largest = block.counts.sum(axis=1, dtype="int64"), block.counts.max(axis=1)
-        tokens = self.told.most_tokens
         limit = -(-sums // k) if not tokens else sums * 0 + tokens
         if (largest > limit).any() or (tokens and (sums > tokens * k).any()):
             rank = int(((largest > limit) | (sums > limit * k)).argmax())
@@ -136,7 +138,6 @@ class Seen:
         if block.layer == len(self.experts):
             self.experts.append(block.counts.shape[1])
         self.micro_batches = max(self.micro_batches, block.micro_batch + 1)
-        sums = block.counts.sum(axis=1, dtype="int64")
-        self.rows = (min(self.rows[0], int(sums.min())), max(self.rows[1], int(sums.max())))
-        self.largest = max(self.largest, int(block.counts.max()))
+        self.rows = (min(self.rows[0], block.rows[0]), max(self.rows[1], block.rows[1]))
+        self.largest = max(self.largest, block.largest)
         self.last = block

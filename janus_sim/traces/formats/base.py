@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.traces.form import Block, TraceInfo
+from janus_sim.traces.arrays import read_arrays
+from janus_sim.traces.columns import RefusedError
+from janus_sim.traces.form import MOST_EXPERTS, Block, TraceInfo
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,36 @@ def gap(numbers: Iterable[int], path: Path | str, what: str) -> None:
             refuse(path, what, f"there are {there}, but no {wanted}; all must be there from 0 on")
 
 
+def known_experts(path: Path, experts: int) -> None:
+    """Refuse more experts of a layer than choices are kept for.
+
+    Raises
+    ------
+    InputError
+        That names the number.
+    """
+    if experts > MOST_EXPERTS:
+        refuse(path, "experts", f"are {experts}; choices are kept of {MOST_EXPERTS} at most")
+
+
+def in_range(
+    path: Path, place: str, choices: npt.NDArray[Any], experts: int, first: int = 0
+) -> npt.NDArray[np.int16]:
+    """Return choices (tokens, ...) as they are kept; refuse an expert that is not there.
+
+    Raises
+    ------
+    InputError
+        That names the token, counted from `first`.
+    """
+    wild = (choices < 0) | (choices >= experts)
+    if wild.any():
+        at = tuple(np.argwhere(wild)[0].tolist())
+        found = f"expert {choices[at]}; there are experts 0 to {experts - 1}"
+        refuse(path, f"{place}, token {first + at[0]}".lstrip(", "), found)
+    return choices.astype(np.int16)
+
+
 def nothing_below_0(path: Path, place: str, counts: npt.NDArray[Any]) -> None:
     """Refuse an array with a number below 0.
 
@@ -122,10 +154,44 @@ def parsed(path: Path, place: str, text: str) -> Any:  # noqa: ANN401
 
 def has_array(path: Path, name: str) -> bool:
     """Whether a path is an .npz that holds an array of this name; the array itself is not read."""
-    if path.suffix != ".npz" or path.is_dir() or not zipfile.is_zipfile(path):
+    if path.suffix != ".npz" or path.is_dir():
         return False
-    with zipfile.ZipFile(path) as archive:
-        return f"{name}.npy" in archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return f"{name}.npy" in archive.namelist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
+        return False
+
+
+def arrays(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """Return arrays of whole numbers of an .npz.
+
+    Raises
+    ------
+    InputError
+        If one is missing or cannot be read.
+    """
+    try:
+        found = read_arrays(path, "|".join(names))
+    except RefusedError as error:
+        refuse(path, "", str(error))
+    for name in names:
+        if name not in found:
+            refuse(path, name, "is missing")
+    return found
+
+
+def only(paths: Sequence[Path], what: str) -> Path:
+    """Return the one path there is.
+
+    Raises
+    ------
+    InputError
+        If there are several.
+    """
+    if len(paths) > 1:
+        refuse(paths[1], "", f"{what} are imported one by one")
+    return paths[0]
 
 
 def inside(paths: Sequence[Path], patterns: Sequence[str]) -> list[Path]:

@@ -13,26 +13,30 @@ from pathlib import Path
 import numpy as np
 
 from janus_sim.traces.form import Block, TraceInfo
-from janus_sim.traces.formats.base import Asked, Format, Read, has_array, nothing_below_0, refuse
+from janus_sim.traces.formats.base import (
+    Asked,
+    Format,
+    Read,
+    arrays,
+    has_array,
+    nothing_below_0,
+    only,
+    refuse,
+)
 
 NAME = "exp_counts"
 
 
 def read(paths: Sequence[Path], asked: Asked) -> Read:
     """Read the array."""
-    if len(paths) > 1:
-        refuse(paths[1], "", "such arrays are imported one by one")
-    try:
-        with np.load(paths[0], allow_pickle=False) as archive:
-            counts = archive[NAME]
-    except Exception as error:  # whatever a file of unknown origin makes of it
-        refuse(paths[0], NAME, f"cannot be read: {str(error)[:80]}")
+    path = only(paths, "such arrays")
+    counts = arrays(path, [NAME])[NAME]
     if counts.ndim == 4:
         counts = counts[:, None]
-    if counts.ndim != 5 or counts.dtype.kind not in "iu" or not counts.size:
+    if counts.ndim != 5:
         found = f"is {counts.dtype} of shape {counts.shape}"
-        refuse(paths[0], NAME, f"{found}; write whole numbers (step, [micro_batch,] layer, rank, expert)")
-    nothing_below_0(paths[0], NAME, counts)
+        refuse(path, NAME, f"{found}; write whole numbers (step, [micro_batch,] layer, rank, expert)")
+    nothing_below_0(path, NAME, counts)
     info = TraceInfo(model="", top_k=asked.top_k, origin="DeepSpeed, exp_counts of its MoE layers")
     return Read(info, _blocks(counts))
 

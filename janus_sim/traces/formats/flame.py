@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 
 from janus_sim.traces.form import Block, TraceInfo, counts_of
-from janus_sim.traces.formats.base import Asked, Format, Read, refuse
+from janus_sim.traces.formats.base import Asked, Format, Read, in_range, known_experts, refuse
 
 TOKENS, EXPERTS = 8192, 64  #: of a rank and micro-batch by default; routed experts of all three models
 _ITER, _LAYER = re.compile(r"iter_(\d{1,9})"), re.compile(r"layer_(\d{1,4})\.parquet")
@@ -28,6 +30,8 @@ def read(paths: Sequence[Path], asked: Asked) -> Read:
     captures = {step: files for path in paths for step, files in _captures(path).items()}
     if not captures:
         refuse(paths[0], "", "holds no iter_NNNN/layer_NN.parquet")
+    for files in captures.values():
+        _equally_long(files)
     layers = [[int(_LAYER.fullmatch(file.name)[1]) for file in files] for files in captures.values()]  # type: ignore[index]
     for (step, files), numbers in zip(captures.items(), layers, strict=True):
         if numbers != layers[0] or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
@@ -49,12 +53,27 @@ def _captures(path: Path) -> dict[int, list[Path]]:
         refuse(path, "", "is a file; write the folder iter_NNNN, or the one above it")
     folders = [path, *sorted(path.glob("iter_*")), *sorted(path.glob("actives/iter_*"))]
     named = [(folder, _ITER.fullmatch(folder.resolve().name)) for folder in folders]
-    found = {int(name[1]): sorted(folder.glob("layer_*.parquet")) for folder, name in named if name}
-    return {
-        step: [file for file in files if _LAYER.fullmatch(file.name)]
-        for step, files in sorted(found.items())
-        if files
+    found = {
+        int(name[1]): sorted(file for file in folder.glob("layer_*.parquet") if _LAYER.fullmatch(file.name))
+        for folder, name in named
+        if name
     }
+    return {step: files for step, files in sorted(found.items()) if files}
+
+
+def _equally_long(files: Sequence[Path]) -> None:
+    """Refuse layers of one capture that do not hold the same number of tokens."""
+    rows = [_opened(file).metadata.num_rows for file in files]
+    for file, many in zip(files, rows, strict=True):
+        if many != rows[0] or not many:
+            refuse(file, "", f"holds {many} tokens; {files[0].name} holds {rows[0]}, and all layers the same")
+
+
+def _opened(file: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        refuse(file, "", f"is not a whole Parquet file ({str(error).splitlines()[0][:80]})")
 
 
 def _width(file: Path) -> int:
@@ -64,6 +83,7 @@ def _width(file: Path) -> int:
 
 def _blocks(captures: dict[int, list[Path]], tokens: int, ranks: int, asked: Asked) -> Iterator[Block]:
     experts = asked.experts or EXPERTS
+    known_experts(Path("--experts"), experts)
     for step, files in captures.items():
         streams = [_tables(file, tokens * ranks) for file in files]
         for micro_batch, tables in enumerate(zip(*streams, strict=False)):
@@ -71,26 +91,26 @@ def _blocks(captures: dict[int, list[Path]], tokens: int, ranks: int, asked: Ask
             if not whole or (asked.micro_batches and micro_batch >= asked.micro_batches):
                 break
             for layer, (table, file) in enumerate(zip(tables, files, strict=True)):
-                if table.min() < 0 or table.max() >= experts:
-                    row = int(np.argmax(((table < 0) | (table >= experts)).any(axis=1)))
-                    found = f"expert {table[row].max()}; there are experts 0 to {experts - 1}"
-                    refuse(file, f"row {micro_batch * tokens * ranks + row}, indices", found)
-                choices = table.reshape(ranks, tokens, -1)
-                yield Block(step, micro_batch, layer, counts_of(choices, experts), choices)
+                kept = in_range(file, "indices", table, experts, micro_batch * tokens * ranks)
+                choices = kept.reshape(ranks, tokens, -1)
+                yield Block(step, micro_batch, layer, counts_of(choices, experts), choices, counted=True)
 
 
-def _tables(file: Path, rows: int) -> Iterator[npt.NDArray[np.int16]]:
+def _tables(file: Path, rows: int) -> Iterator[npt.NDArray[Any]]:
     """Yield the indices (rows, top_k), so many rows at a time."""
+    first = 0
     try:
-        with pq.ParquetFile(file) as parquet:
+        with _opened(file) as parquet:
             if "indices" not in parquet.schema_arrow.names:
                 refuse(file, "indices", f"is missing; there are {', '.join(parquet.schema_arrow.names)}")
             for batch in parquet.iter_batches(batch_size=rows, columns=["indices"], use_threads=False):
                 lists = batch.column(0)
                 values = lists.flatten().to_numpy(zero_copy_only=False)
-                if lists.null_count or len(values) % max(1, len(lists)) or values.dtype.kind not in "iu":
+                wide = np.asarray(pa.compute.list_value_length(lists).fill_null(0))
+                first = first or int(wide[0])
+                if first < 1 or (wide != first).any() or values.dtype.kind not in "iu":
                     refuse(file, "indices", "are not equally many whole numbers a token")
-                yield values.reshape(len(lists), -1).astype(np.int16)
+                yield values.reshape(len(lists), -1)
     except (pa.ArrowException, OSError) as error:
         refuse(file, "", f"is not a whole Parquet file ({str(error).splitlines()[0][:80]})")
 

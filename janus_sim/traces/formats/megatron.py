@@ -10,42 +10,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from janus_sim.traces.form import NO_CHOICE, Block, TraceInfo, counts_of
-from janus_sim.traces.formats.base import Asked, Format, Read, gap, inside, parsed, refuse
+from janus_sim.traces.formats.base import Asked, Format, Read, gap, inside, known_experts, refuse
+from janus_sim.traces.formats.megatron_lines import Key, Records, records
 
 _NAME = re.compile(r"router_trace_rank(\d{1,6})\.jsonl")
-_FIELDS = ("step", "layer", "rank", "num_tokens", "topk")
-
-
-class Record(NamedTuple):
-    """One line of one rank's file."""
-
-    path: Path
-    line: int
-    step: int
-    key: tuple[str, int, int]
-    choices: npt.NDArray[np.int64]
-    logits: int
+MicroBatch = tuple[int, int, Records]  #: step, place in the step, one record a layer
 
 
 def read(paths: Sequence[Path], asked: Asked) -> Read:
     """Read the files of all ranks, side by side."""
     files = _by_rank(inside(paths, ("router_trace_rank*.jsonl",)))
-    first = next(_records(files[0]), None)
+    first = next(records(files[0], 0), None)
     if first is None:
         refuse(files[0], "", "has no records")
-    experts, notes = first.logits or asked.experts, list[str]()
+    experts, notes = int(first.logits[0]) or asked.experts, list[str]()
     if not experts:
-        experts = 1 + max(int(one.choices.max(initial=0)) for file in files for one in _records(file))
+        parts = (part for rank, file in enumerate(files) for part in records(file, rank))
+        experts = 1 + max(int(part.values.max(initial=0)) for part in parts)
         notes.append(f"{experts} experts: the largest id that occurs; --experts tells otherwise")
-    top_k = int(first.choices.shape[1])
+    known_experts(files[0], experts)
+    top_k = int(first.top_k[0])
     info = TraceInfo(model="", top_k=top_k, origin="Megatron-Core router trace", notes=tuple(notes))
     return Read(info, _blocks(files, experts))
 
@@ -65,19 +57,18 @@ def _by_rank(files: Sequence[Path]) -> list[Path]:
 
 
 def _blocks(files: Sequence[Path], experts: int) -> Iterator[Block]:
-    keys: list[tuple[str, int, int]] = []
-    for parts in zip_longest(*(_micro_batches(file) for file in files)):
+    keys: list[Key] = []
+    for parts in zip_longest(*(_micro_batches(file, rank) for rank, file in enumerate(files))):
         _agree(parts, files)
         step, micro_batch, first = parts[0]
-        keys = keys or [record.key for record in first]
-        for layer, key in enumerate(keys):
-            records = [part[2][layer] if layer < len(part[2]) else part[2][-1] for part in parts]
-            for record, part in zip(records, parts, strict=True):
-                if record.key != key or len(part[2]) != len(keys):
-                    told = f"is of {_called(record.key)}; {_called(key)} is due"
-                    refuse(record.path, f"line {record.line}, layer", f"{told}, as on all ranks")
-            choices = _stacked(records, experts)
-            yield Block(step, micro_batch, layer, counts_of(choices, experts), choices)
+        keys = keys or first.keys
+        for _, _, part in parts:
+            _same_layers(part, keys)
+        choices = _stacked([part for _, _, part in parts], experts)
+        layers, ranks, tokens, _ = choices.shape
+        counts = counts_of(choices.reshape(layers * ranks, tokens, -1), experts).reshape(layers, ranks, -1)
+        for layer in range(layers):
+            yield Block(step, micro_batch, layer, counts[layer], choices[layer], counted=True)
 
 
 def _agree(parts: Sequence[Any], files: Sequence[Path]) -> None:
@@ -92,78 +83,72 @@ def _agree(parts: Sequence[Any], files: Sequence[Path]) -> None:
             refuse(file, at, f"another rank is at step {known[0]}, micro-batch {known[1]}")
 
 
-def _stacked(records: Sequence[Record], experts: int) -> npt.NDArray[np.int16]:
-    """Return the choices (ranks, tokens, top_k); ranks with fewer tokens are padded."""
-    tokens = max(len(record.choices) for record in records)
-    top_k = records[0].choices.shape[1]
-    out = np.full((len(records), tokens, top_k), NO_CHOICE, dtype=np.int16)
-    for row, record in zip(out, records, strict=True):
-        if record.choices.shape[1] != top_k:
-            refuse(record.path, f"line {record.line}, topk", f"is {record.choices.shape[1]}; it was {top_k}")
-        if record.choices.size and not 0 <= record.choices.min() <= record.choices.max() < experts:
-            wild = record.choices[(record.choices < 0) | (record.choices >= experts)][0]
-            found = f"expert {wild}; the layer has experts 0 to {experts - 1}"
-            refuse(record.path, f"line {record.line}, top_indices", found)
-        row[: len(record.choices)] = record.choices
+def _same_layers(part: Records, keys: Sequence[Key]) -> None:
+    """Refuse a micro-batch that has not the layers of the first one, in their order."""
+    if part.keys == keys:
+        return
+    pairs = list(zip_longest(part.keys, keys))
+    place = next(place for place, (found, due) in enumerate(pairs) if found != due)
+    found, due = (_called(key) if key else "none" for key in pairs[place])
+    line = part.line[min(place, len(part.line) - 1)]
+    refuse(part.path, f"line {line}, layer", f"is of {found}; {due} is due, as on all ranks")
+
+
+def _stacked(parts: Sequence[Records], experts: int) -> npt.NDArray[Any]:
+    """Return the choices (layers, ranks, tokens, top_k); ranks with fewer tokens are padded."""
+    top_k = int(parts[0].top_k[0])
+    for part in parts:
+        for place in np.flatnonzero(part.top_k != top_k):
+            refuse(part.path, f"line {part.line[place]}, topk", f"is {part.top_k[place]}; it was {top_k}")
+        if len(part.values) and not 0 <= part.values.min() <= part.values.max() < experts:
+            _wild(part, experts)
+    layers, tokens = len(parts[0].line), max(int(part.tokens.max()) for part in parts)
+    out = np.full((layers, len(parts), tokens, top_k), NO_CHOICE, dtype=np.int16)
+    for rank, part in enumerate(parts):
+        if (part.tokens == tokens).all():
+            out[:, rank] = part.values.reshape(layers, tokens, top_k)
+        else:
+            for layer in range(layers):
+                out[layer, rank, : part.tokens[layer]] = part.choices(layer)
     return out
 
 
-def _micro_batches(file: Path) -> Iterator[tuple[int, int, list[Record]]]:
-    """Gather the records of a file: (step, micro-batch, one record a layer)."""
-    group: list[Record] = []
-    micro_batch = 0
-    for record in _records(file):
-        if group and (record.step != group[0].step or record.key in {one.key for one in group}):
-            yield group[0].step, micro_batch, group
-            micro_batch = micro_batch + 1 if record.step == group[0].step else 0
-            group = []
-        group.append(record)
-    if group:
-        yield group[0].step, micro_batch, group
+def _wild(part: Records, experts: int) -> None:
+    """Refuse the first record that names an expert that is not there."""
+    place = int(np.argmax((part.values < 0) | (part.values >= experts)))
+    line = part.line[np.searchsorted(part.ends, place, side="right")]
+    found = f"expert {part.values[place]}; the layer has experts 0 to {experts - 1}"
+    refuse(part.path, f"line {line}, top_indices", found)
 
 
-def _records(file: Path) -> Iterator[Record]:
-    wanted = int(_NAME.fullmatch(file.name)[1])  # type: ignore[index]
-    with file.open(encoding="utf-8", errors="replace") as stream:
-        for line, text in enumerate(stream, 1):
-            record = _record(file, line, text)
-            if record is not None:
-                if record[0] != wanted:
-                    refuse(file, f"line {line}, rank", f"is {record[0]}; the file is rank {wanted}'s")
-                yield record[1]
+def _micro_batches(file: Path, rank: int) -> Iterator[MicroBatch]:
+    """Cut the records of a file into micro-batches: a layer that comes again begins the next one."""
+    rest: Records | None = None
+    micro_batch, before = 0, -1
+    for more in records(file, rank):
+        rest = more if rest is None else rest.then(more)
+        edges = _edges(rest)
+        for first, last in pairwise(edges):
+            step = int(rest.step[first])
+            micro_batch = micro_batch + 1 if step == before else 0
+            yield step, micro_batch, rest.part(first, last)
+            before = step
+        rest = rest.part(edges[-1], len(rest.line))
+    if rest is not None:
+        step = int(rest.step[0])
+        yield step, micro_batch + 1 if step == before else 0, rest
 
 
-def _record(file: Path, line: int, text: str) -> tuple[int, Record] | None:
-    """Read one line."""
-    if not text.strip():
-        return None
-    value = parsed(file, f"line {line}", text)
-    if not isinstance(value, dict):
-        refuse(file, f"line {line}", "is not a mapping")
-    for name in _FIELDS:
-        if type(value.get(name)) is not int or value[name] < 0:
-            refuse(
-                file, f"line {line}, {name}", f"is {value.get(name, 'missing')!r}; write a number from 0 on"
-            )
-    choices = _table(file, line, value)
-    shape = value.get("logit_shape") or (0, 0)
-    key = (str(value.get("block", "decoder")), int(value.get("mtp_idx") or 0), value["layer"])
-    return value["rank"], Record(file, line, value["step"], key, choices, int(shape[-1]))
-
-
-def _table(file: Path, line: int, value: dict[str, Any]) -> npt.NDArray[np.int64]:
-    """Return top_indices (num_tokens, topk)."""
-    shape = (value["num_tokens"], value["topk"])
-    try:
-        table = np.array(value.get("top_indices"), dtype=object if value.get("top_indices") is None else None)
-    except ValueError:
-        table = np.empty(0)
-    if table.size == 0 and shape[0] == 0:
-        return np.empty(shape, dtype=np.int64)
-    if table.shape != shape or table.dtype.kind != "i":
-        found = f"is {table.dtype} of shape {table.shape}"
-        refuse(file, f"line {line}, top_indices", f"{found}; num_tokens x topk is {shape}")
-    return table
+def _edges(part: Records) -> list[int]:
+    """Return where micro-batches begin."""
+    edges, seen, step = [0], set[Key](), int(part.step[0])
+    for place, (now, key) in enumerate(zip(part.step.tolist(), part.keys, strict=True)):
+        if now != step or key in seen:
+            edges.append(place)
+            seen.clear()
+            step = now
+        seen.add(key)
+    return edges
 
 
 def _called(key: tuple[str, int, int]) -> str:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from janus_sim.traces.form import NO_CHOICE, Block, TraceInfo, counts_of
 from janus_sim.traces.formats.base import Asked, Format, Read, gap, inside, nothing_below_0, refuse
-from janus_sim.traces.formats.torch_file import load, logical, whole
+from janus_sim.traces.formats.torch_file import load, logical, slots_hold_experts, whole
 
 ORIGIN = "SGLang's expert distribution recorder"
 Ints = npt.NDArray[np.int64]
@@ -69,11 +69,11 @@ def _records(held: Mapping[Path, Mapping[str, Any]], asked: Asked) -> Read:
     found: dict[int, dict[int, tuple[Path, Mapping[str, Any]]]] = {}
     tables = {file: _map(file, value) for file, value in held.items()}
     for file, value in held.items():
+        if not isinstance(value["records"], Sequence):
+            refuse(file, "records", f"is {type(value['records']).__name__}; write a list")
         for place, record in enumerate(value["records"]):
-            for name in ("forward_pass_id", "rank", "global_physical_count"):
-                if not isinstance(record, Mapping) or name not in record:
-                    refuse(file, f"record {place}, {name}", "is missing")
-            found.setdefault(int(record["forward_pass_id"]), {})[int(record["rank"])] = (file, record)
+            _check(file, place, record)
+            found.setdefault(record["forward_pass_id"], {})[record["rank"]] = (file, record)
     if not found:
         refuse(next(iter(held)), "records", "are none; nothing was recorded")
     ranks = sorted(set().union(*found.values()))
@@ -106,13 +106,21 @@ def _records(held: Mapping[Path, Mapping[str, Any]], asked: Asked) -> Read:
     return Read(replace(info, top_k=max(table.shape[3] for table in chosen.values())), blocks)
 
 
+def _check(file: Path, place: int, record: object) -> None:
+    """Refuse a record that lacks a field, or is of no forward pass or rank."""
+    for name in ("forward_pass_id", "rank", "global_physical_count"):
+        if not isinstance(record, Mapping) or name not in record:
+            refuse(file, f"record {place}, {name}", "is missing")
+        if name != "global_physical_count" and (type(record[name]) is not int or record[name] < 0):
+            refuse(file, f"record {place}, {name}", f"is {record[name]!r}; write a number from 0 on"[:200])
+
+
 def _map(file: Path, value: Mapping[str, Any]) -> Ints:
     name = "last_physical_to_logical_map"
     if name not in value:
         refuse(file, name, "is missing")
     table = whole(file, name, value[name], 2)
-    if table.min() < 0:
-        refuse(file, name, f"holds {table.min()}; write experts from 0 on")
+    slots_hold_experts(file, name, table)
     return table
 
 

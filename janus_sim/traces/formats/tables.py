@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from janus_sim.errors import InputError, Mistake
 from janus_sim.traces.columns import RefusedError, Table, header, read_columns
 from janus_sim.traces.form import Block, TraceInfo
-from janus_sim.traces.formats.base import Asked, Format, Read, refuse
+from janus_sim.traces.formats.base import Asked, Format, Read, only, refuse
 
 LAER_COLUMNS = {"rank": int, "method": str, "model_name": str, "layer": int, "iter": int, "token_num": int}
 OLMOE_COLUMNS = {
@@ -25,7 +26,7 @@ OLMOE_COLUMNS = {
 
 def read_laer(paths: Sequence[Path], asked: Asked) -> Read:
     """Read LAER's token_analysis.csv: the rows that each rank received, whosever tokens they were."""
-    path = _one(paths)
+    path = only(paths, "such tables")
     table = _selected(path, _table(path, LAER_COLUMNS), ("model_name", "method"), asked.select)
     model, method = table["model_name"][0], table["method"][0]
     notes = (
@@ -43,7 +44,7 @@ def read_laer(paths: Sequence[Path], asked: Asked) -> Read:
 
 def read_olmoe(paths: Sequence[Path], asked: Asked) -> Read:
     """Read counts by text domain of OLMoE's routing analysis, as expert_counts.csv; a domain is a step."""
-    path = _one(paths)
+    path = only(paths, "such tables")
     table = _table(path, OLMOE_COLUMNS)
     table = {name: values[table["top1_only"] == 0] for name, values in table.items()}
     table = _selected(path, table, ("model",), asked.select)
@@ -57,12 +58,6 @@ def read_olmoe(paths: Sequence[Path], asked: Asked) -> Read:
         phase="inference", notes=notes,
     )  # fmt: skip
     return Read(info, _dense(path, table, ("step", "layer_slot", "expert"), "count"))
-
-
-def _one(paths: Sequence[Path]) -> Path:
-    if len(paths) > 1:
-        refuse(paths[1], "", "such tables are imported one by one")
-    return paths[0]
 
 
 def _table(path: Path, columns: Mapping[str, type]) -> Table:
@@ -95,20 +90,27 @@ def _dense(path: Path, table: Table, axes: tuple[str, str, str], cell: str) -> I
     """Yield a block for each (step, layer): counts (1, experts); every cell must be written once."""
     step_name, layer_name, expert_name = axes
     order = np.lexsort([table[name] for name in reversed(axes)])
-    steps, layers = np.unique(table[step_name]), np.unique(table[layer_name])
-    experts = int(table[expert_name].max()) + 1
-    places = [np.searchsorted(steps, table[step_name]), np.searchsorted(layers, table[layer_name])]
-    wanted = np.arange(len(steps) * len(layers) * experts)
-    flat = np.ravel_multi_index((*places, table[expert_name]), (len(steps), len(layers), experts))[order]
-    if len(flat) != len(wanted) or (flat != wanted).any():
-        row = int(np.argmax(flat != wanted[: len(flat)])) if len(flat) <= len(wanted) else len(wanted)
-        line = table["line"][order[min(row, len(order) - 1)]]
-        found = f"has {len(flat)} rows; {len(steps)} x {len(layers)} x {experts} are due, each cell once"
-        refuse(path, f"line {line}, {', '.join(axes)}", found)
-    counts = table[cell][order].reshape(len(steps), len(layers), 1, experts)
-    for place, step in enumerate(steps.tolist()):
-        for layer in range(len(layers)):
-            yield Block(step, 0, layer, counts[place, layer])
+    steps, step = np.unique(table[step_name], return_inverse=True)
+    layers, layer = np.unique(table[layer_name], return_inverse=True)
+    shape = (len(steps), len(layers), int(table[expert_name].max()) + 1)
+    if shape[2] > len(order):
+        line = table["line"][int(table[expert_name].argmax())]
+        refuse(
+            path, f"line {line}, {expert_name}", f"is {shape[2] - 1}, more than there are rows; {_due(shape)}"
+        )
+    flat = ((step * shape[1] + layer) * shape[2] + table[expert_name])[order]
+    wrong = flat != np.arange(len(flat))
+    if wrong.any() or len(flat) != math.prod(shape):
+        line = table["line"][order[int(np.argmax(wrong)) if wrong.any() else -1]]
+        refuse(path, f"line {line}, {', '.join(axes)}", f"has {len(flat)} rows; {_due(shape)}")
+    counts = table[cell][order].reshape(*shape[:2], 1, shape[2])
+    for place, number in enumerate(steps.tolist()):
+        for at in range(len(layers)):
+            yield Block(number, 0, at, counts[place, at])
+
+
+def _due(shape: tuple[int, int, int]) -> str:
+    return f"{' x '.join(map(str, shape))} are due, each cell once"
 
 
 def _knows(columns: Mapping[str, type]) -> Callable[[Path], bool]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from janus_sim.traces.arrays import LARGEST_TRACE
 from janus_sim.traces.formats.base import refuse
 
 
@@ -24,6 +26,8 @@ def load(path: Path) -> Any:  # noqa: ANN401
         import torch
     except ImportError:
         refuse(path, "", "needs PyTorch to be read; install it: pip install janus-sim[torch]")
+    if _packed(path):
+        refuse(path, "", "holds packed parts, which torch.save never writes")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a file of unknown origin makes of it
@@ -36,6 +40,15 @@ def load(path: Path) -> Any:  # noqa: ANN401
         refuse(path, "", f"is not a whole .pt file ({text[:80]})")
 
 
+def _packed(path: Path) -> bool:
+    """Whether parts of a .pt are packed, so that they may unfold to any size."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist())
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
+        return False
+
+
 def whole(path: Path, place: str, value: object, axes: int) -> npt.NDArray[np.int64]:
     """Return a tensor (or an array) of whole numbers with so many axes.
 
@@ -44,10 +57,28 @@ def whole(path: Path, place: str, value: object, axes: int) -> npt.NDArray[np.in
     InputError
         If it is anything else.
     """
-    array = np.asarray(value.cpu().numpy() if hasattr(value, "cpu") else value)
+    try:
+        array = np.asarray(value.cpu().numpy() if hasattr(value, "cpu") else value)
+    except Exception as error:  # whatever a value of unknown origin makes of it
+        refuse(path, place, f"is no array ({str(error)[:80]}); write whole numbers of {axes} axes")
+    if array.size * 8 > LARGEST_TRACE:
+        refuse(path, place, f"has {array.size} numbers; at most {LARGEST_TRACE // 8} are read")
     if array.ndim != axes or array.dtype.kind not in "iu" or not array.size:
         refuse(path, place, f"is {array.dtype} of shape {array.shape}; write whole numbers of {axes} axes")
     return array.astype(np.int64)
+
+
+def slots_hold_experts(path: Path, place: str, table: npt.NDArray[np.int64]) -> None:
+    """Refuse a map (layers, slots) that names an expert below 0, or more experts than there are slots.
+
+    Raises
+    ------
+    InputError
+        That names the expert.
+    """
+    if table.min() < 0 or table.max() >= table.shape[1]:
+        most = f"{table.shape[1]} slots hold 0 to {table.shape[1] - 1} at most"
+        refuse(path, place, f"names the experts {table.min()} to {table.max()}; {most}")
 
 
 def logical(physical: npt.NDArray[np.int64], table: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -10,7 +10,6 @@ slots) and physical_to_logical_map.
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,9 +18,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from janus_sim.traces.arrays import read_array
+from janus_sim.traces.columns import RefusedError
 from janus_sim.traces.form import Block, TraceInfo, counts_of
-from janus_sim.traces.formats.base import Asked, Format, Read, has_array, inside, parsed, refuse
-from janus_sim.traces.formats.torch_file import load, logical, whole
+from janus_sim.traces.formats.base import (
+    Asked,
+    Format,
+    Read,
+    arrays,
+    has_array,
+    in_range,
+    inside,
+    known_experts,
+    nothing_below_0,
+    only,
+    parsed,
+    refuse,
+)
+from janus_sim.traces.formats.torch_file import load, logical, slots_hold_experts, whole
 
 FIELDS = ("expert_load_window", "physical_to_logical_map")
 Ints = npt.NDArray[np.int64]
@@ -38,16 +52,16 @@ def read(paths: Sequence[Path], asked: Asked) -> Read:
         )
     first = tables[0][2]
     experts = asked.experts or 1 + max(int(table.max()) for _, _, table in tables)
+    known_experts(tables[0][0], experts)
     notes = ["a step here is one request; one source rank"]
     if not asked.experts:
         notes.append(f"{experts} experts: the largest id that occurs; --experts tells otherwise")
     for path, place, table in tables:
         if table.shape[1:] != first.shape[1:]:
             refuse(path, place, f"has (layers, top_k) {table.shape[1:]}; it was {first.shape[1:]} before")
-        if table.min() < 0 or table.max() >= experts:
-            refuse(path, place, f"expert {table.max()}; there are experts 0 to {experts - 1}")
+    kept_tables = [in_range(path, place, table, experts) for path, place, table in tables]
     dense = [
-        layer for layer in range(first.shape[1]) if _is_dense([table[:, layer] for _, _, table in tables])
+        layer for layer in range(first.shape[1]) if _is_dense([table[:, layer] for table in kept_tables])
     ]
     if dense:
         notes.append(f"layers {dense} left out: all tokens have one expert in all slots, so they are dense")
@@ -56,17 +70,17 @@ def read(paths: Sequence[Path], asked: Asked) -> Read:
         model="", top_k=first.shape[2], origin="vLLM, routed experts of requests", phase="inference",
         notes=tuple(notes),
     )  # fmt: skip
-    return Read(info, _blocks([table for _, _, table in tables], kept, experts))
+    return Read(info, _blocks(kept_tables, kept, experts))
 
 
-def _blocks(tables: Sequence[Ints], kept: Sequence[int], experts: int) -> Iterator[Block]:
+def _blocks(tables: Sequence[npt.NDArray[np.int16]], kept: Sequence[int], experts: int) -> Iterator[Block]:
     for step, table in enumerate(tables):
         for place, layer in enumerate(kept):
-            choices = table[None, :, layer].astype(np.int16)
-            yield Block(step, 0, place, counts_of(choices, experts), choices)
+            choices = table[None, :, layer]
+            yield Block(step, 0, place, counts_of(choices, experts), choices, counted=True)
 
 
-def _is_dense(tables: Sequence[Ints]) -> bool:
+def _is_dense(tables: Sequence[npt.NDArray[np.int16]]) -> bool:
     """Whether a layer routes nothing: its rows stay 0 in vLLM, though a token picks distinct experts."""
     return all(table.shape[1] > 1 and not table.any() for table in tables)
 
@@ -80,11 +94,12 @@ def _requests(files: Sequence[Path]) -> Iterator[tuple[Path, str, Ints]]:
             yield from _of(file, line, parsed(file, line, text))
 
 
-def _documents(file: Path) -> list[tuple[str, str]]:
-    text = file.read_text(encoding="utf-8", errors="replace")
-    if file.suffix == ".jsonl":
-        return [(f"line {n}", line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return [("", text)]
+def _documents(file: Path) -> Iterator[tuple[str, str]]:
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        if file.suffix == ".jsonl":
+            yield from ((f"line {n}", line) for n, line in enumerate(stream, 1) if line.strip())
+        else:
+            yield "", stream.read()
 
 
 def _of(file: Path, line: str, response: object) -> Iterator[tuple[Path, str, Ints]]:
@@ -109,27 +124,26 @@ def _array(file: Path, place: str, value: Any) -> Ints:  # noqa: ANN401
     try:
         if isinstance(value, str):
             value = base64.b64decode(value, validate=True)
-        array = (
-            np.load(io.BytesIO(value), allow_pickle=False) if isinstance(value, bytes) else np.array(value)
-        )
-    except (ValueError, EOFError, OSError, binascii.Error, TypeError) as error:
+        packed = isinstance(value, bytes)
+        array = read_array(io.BytesIO(value), "it", len(value)) if packed else np.array(value)
+    except (ValueError, TypeError, OverflowError, RefusedError) as error:
         refuse(file, place, f"cannot be read: {str(error)[:80]}")
     return whole(file, place or "array", array, 3)
 
 
 def read_loads(paths: Sequence[Path], asked: Asked) -> Read:
     """Read the loads of the balancer's window."""
-    file = paths[0]
-    held = load(file) if file.suffix == ".pt" else _npz(file)
+    file = only(paths, "dumps of the window")
+    held = load(file) if file.suffix == ".pt" else arrays(file, FIELDS)
     for name in FIELDS:
         if not isinstance(held, Mapping) or name not in held:
             refuse(file, name, "is missing")
     counts, table = whole(file, FIELDS[0], held[FIELDS[0]], 3), whole(file, FIELDS[1], held[FIELDS[1]], 2)
-    if counts.shape[1:] != table.shape or table.min() < 0 or counts.min() < 0:
-        found = f"{counts.shape} from {counts.min()}, {table.shape} from {table.min()}"
-        refuse(
-            file, ", ".join(FIELDS), f"{found}; write (passes, layers, slots) and (layers, slots), from 0 on"
-        )
+    slots_hold_experts(file, FIELDS[1], table)
+    nothing_below_0(file, FIELDS[0], counts)
+    if counts.shape[1:] != table.shape:
+        found = f"{counts.shape} and {table.shape}"
+        refuse(file, ", ".join(FIELDS), f"{found}; write (passes, layers, slots) and (layers, slots)")
     rows = logical(counts, table)
     kept = np.flatnonzero(rows.any(axis=(1, 2)))
     notes = (
@@ -143,14 +157,6 @@ def read_loads(paths: Sequence[Path], asked: Asked) -> Read:
         Block(int(step), 0, layer, rows[step, layer][None]) for step in kept for layer in range(rows.shape[1])
     )
     return Read(info, blocks)
-
-
-def _npz(file: Path) -> Mapping[str, Any]:
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in FIELDS if name in archive.files}
-    except Exception as error:  # whatever a file of unknown origin makes of it
-        refuse(file, "", f"is not a readable .npz archive ({str(error)[:80]})")
 
 
 def _knows(path: Path) -> bool:
