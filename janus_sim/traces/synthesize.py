@@ -19,6 +19,7 @@ from janus_sim.traces.store import write_trace
 Floats = npt.NDArray[np.float64]
 
 FLOOR = 1e-5  #: the share of an expert that nobody chose, so that it has a logarithm
+NEAR = 0.05  #: of the trace: how far around a moment its course is a mean, and its chances are drawn from
 RUN = 8  #: moments that the sources' part is taken from the trace at a stretch
 
 
@@ -26,14 +27,16 @@ RUN = 8  #: moments that the sources' part is taken from the trace at a stretch
 class Learned:
     """What a trace teaches; `blocks` makes more of it.
 
-    The shares of a layer's experts over all ranks are taken as logarithms around their mean, z + mean:
+    The shares of a layer's experts over all ranks are taken as logarithms:
 
-    - the *popularity curve* is the mean over time;
-    - the *drift* of z is an autoregression of first order, z' = r z + u, r by least squares over all experts
-      of a layer, and u is drawn from the moments that were seen, all layers and experts of one together: that
-      keeps the *correlation between layers*;
+    - the *course* is their mean around each moment (`NEAR` of the trace before and after): the *popularity
+      curve*, and how it changes in the training. It comes again from its beginning to its end, stretched to
+      the steps asked for, so that a start-up comes back as a start-up, in all layers together;
+    - the *drift* of what is left, z, is an autoregression of first order, z' = r z + u, r by least squares
+      over all experts of a layer, and u is drawn from the moments seen nearby, all layers and experts of one
+      together: that, with the course, keeps the *correlation between layers*;
     - what a rank's shares are over those of all ranks, as a ratio, is taken from the trace a stretch of `RUN`
-      moments at a time, all ranks and layers together: that keeps the *correlation between ranks*.
+      moments at a time from nearby, all ranks and layers together: the *correlation between ranks*.
 
     Time goes over micro-batches and steps. Assumed: one drift for all experts of a layer, always the same.
 
@@ -41,10 +44,10 @@ class Learned:
     ----------
     info : TraceInfo
         Of the trace.
-    mean : tuple of (experts,) float64, one for each layer
+    course : tuple of (moments, experts) float64, one for each layer
         Logarithm of the popularity.
     drift : tuple of float
-        r of each layer, 0 to 1.
+        r of each layer, -1 to 1.
     moved : tuple of (moments, experts) float64
         z of each layer.
     ratio : tuple of (moments, ranks, experts) float64
@@ -52,7 +55,7 @@ class Learned:
     """
 
     info: TraceInfo
-    mean: tuple[Floats, ...]
+    course: tuple[Floats, ...]
     drift: tuple[float, ...]
     moved: tuple[Floats, ...]
     ratio: tuple[Floats, ...]
@@ -72,8 +75,8 @@ class Learned:
             )
             raise InputError(Mistake("steps", found))
         layers = [_layer(trace, moe) for moe in range(len(trace.experts))]
-        mean, moved, ratio = zip(*layers, strict=True)
-        return cls(trace.info, mean, tuple(map(_drift, moved)), moved, ratio)
+        course, moved, ratio = zip(*layers, strict=True)
+        return cls(trace.info, course, tuple(map(_drift, moved)), moved, ratio)
 
     @cached_property
     def _fresh(self) -> tuple[Floats, ...]:
@@ -111,14 +114,22 @@ class Learned:
         """
         rng = np.random.default_rng(seed)
         batches, many = self.info.micro_batches, len(self.moved[0])
-        z = [one[int(rng.integers(many))] for one in self.moved]
+        every, wide = steps * batches, _wide(many)
+
+        def near(centre: int, end: int) -> int:
+            """Draw a moment around another one."""
+            return int(np.clip(centre + rng.integers(-wide, wide + 1), 0, end - 1))
+
+        first = near(0, many)
+        z = [one[first] for one in self.moved]
         moment, source = 0, np.arange(ranks) % self.info.ranks
-        for place in range(steps * batches):
-            moment = int(rng.integers(many)) if place % RUN == 0 else (moment + 1) % many
-            fresh = int(rng.integers(many - 1))
+        for place in range(every):
+            now = place * many // every
+            moment = near(now, many) if place % RUN == 0 else min(moment + 1, many - 1)
+            fresh = near(now, many - 1)
             for layer in range(len(z)):
                 z[layer] = self.drift[layer] * z[layer] + self._fresh[layer][fresh]
-                popularity = np.exp(self.mean[layer] + z[layer])
+                popularity = np.exp(self.course[layer][now] + z[layer])
                 shares = popularity * self.ratio[layer][moment][source]
                 yield Block(place // batches, place % batches, layer, whole(shares, rows, limit))
 
@@ -172,15 +183,29 @@ def whole(weights: Floats, rows: int, limit: int) -> Ints:
 
 
 def _layer(trace: Recorded, moe: int) -> tuple[Floats, Floats, Floats]:
-    """Return the mean logarithm, what moves around it, and the ratios of the ranks, of one layer."""
+    """Return the course of the logarithms, what moves around it, and the ratios of the ranks."""
     places = [(step, batch) for step in range(trace.steps) for batch in range(trace.micro_batches)]
     counts = np.array([trace.at(step, batch, moe) for step, batch in places], dtype=np.float64)
     every = _shares(counts.sum(axis=1))
     logs = np.log(np.maximum(every, FLOOR))
     logs -= logs.mean(axis=1, keepdims=True)
-    mean = logs.mean(axis=0)
+    course = _course(logs)
     ratio = np.divide(_shares(counts), every[:, None], out=np.ones_like(counts), where=every[:, None] > 0)
-    return mean, logs - mean, ratio
+    return course, logs - course, ratio
+
+
+def _wide(moments: int) -> int:
+    return max(1, round(NEAR * moments))
+
+
+def _course(logs: Floats) -> Floats:
+    """Return the mean around each moment; at both ends, of those that there are."""
+    many = len(logs)
+    sums = np.concatenate([np.zeros((1, logs.shape[1])), np.cumsum(logs, axis=0)])
+    begin = np.maximum(0, np.arange(many) - _wide(many))
+    end = np.minimum(many, np.arange(many) + _wide(many) + 1)
+    result: Floats = (sums[end] - sums[begin]) / (end - begin)[:, None]
+    return result
 
 
 def _shares(counts: Floats) -> Floats:
@@ -191,6 +216,6 @@ def _shares(counts: Floats) -> Floats:
 
 
 def _drift(moved: Floats) -> float:
-    """Return r of z' = r z + u by least squares, 0 to 1."""
+    """Return r of z' = r z + u by least squares, -1 to 1."""
     past = float((moved[:-1] ** 2).sum())
-    return float(np.clip((moved[1:] * moved[:-1]).sum() / past, 0.0, 1.0)) if past > 0 else 0.0
+    return float(np.clip((moved[1:] * moved[:-1]).sum() / past, -1.0, 1.0)) if past > 0 else 0.0
