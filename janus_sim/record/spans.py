@@ -64,9 +64,9 @@ class Words:
     @classmethod
     def of(cls, column: NDArray[Any]) -> Words:
         """Number the words of a column in the order in which they come."""
-        known: dict[str, int] = {}
-        numbers = [known.setdefault(word, len(known)) for word in column.tolist()]
-        return cls(tuple(known), np.array(numbers, dtype=np.int32))
+        rows = column.tolist()
+        known = {word: number for number, word in enumerate(dict.fromkeys(rows))}
+        return cls(tuple(known), np.fromiter(map(known.__getitem__, rows), np.int32, len(rows)))
 
     def column(self) -> NDArray[Any]:
         """Return the words, row by row."""

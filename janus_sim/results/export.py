@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -76,27 +75,32 @@ class _Csv:
         self.file = path.open("w", encoding="utf-8", newline="")
         self.writer = csv.writer(self.file, lineterminator="\n")
         self.columns = list(columns)
+        self.bytes = [name.endswith("_bytes") for name in self.columns]
         self.writer.writerow(["scenario", *self.columns])
 
     def rows(self, scenario: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows of one scenario; what a row lacks stays empty."""
-        self.writer.writerows(
-            [scenario, *(_cell(name, row.get(name)) for name in self.columns)] for row in rows
-        )
+        columns = self.columns
+        self.writer.writerows([scenario, *self._cells(map(row.get, columns))] for row in rows)
+
+    def _cells(self, values: Iterable[object]) -> list[object]:
+        """Return what is written: nothing for NaN, whole bytes without a point."""
+        return [
+            value
+            if not isinstance(value, float)
+            else ""
+            if value != value
+            else int(value)
+            if whole and value.is_integer()
+            else value
+            for whole, value in zip(self.bytes, values, strict=True)
+        ]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *problem: object) -> None:
         self.file.close()
-
-
-def _cell(name: str, value: object) -> object:
-    if isinstance(value, float):
-        if math.isnan(value):
-            return ""
-        return int(value) if name.endswith("_bytes") and value.is_integer() else value
-    return value
 
 
 class _Parquet:

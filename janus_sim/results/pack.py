@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from janus_sim.record import SPAN_COLUMNS, LinkRecord, Record, StepRecord
+from janus_sim.record import SPAN_COLUMNS, LinkRecord, Record, StepRecord, Words
 from janus_sim.results.result import Result
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
@@ -131,8 +130,8 @@ class _Blob:
     def add(self, array: NDArray[Any]) -> dict[str, Any]:
         """Append an array and say where it lies; words go as numbers into a list."""
         if array.dtype == object:
-            codes, words = pd.factorize(array)
-            return self.add(codes.astype(np.int32)) | {"words": [str(word) for word in words]}
+            words = Words.of(array)
+            return self.add(words.numbers) | {"words": [str(word) for word in words.words]}
         place = {"at": self.size, "many": len(array), "type": array.dtype.str}
         self.parts.append(np.ascontiguousarray(array).tobytes())
         self.size += len(self.parts[-1])

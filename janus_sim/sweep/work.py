@@ -70,7 +70,7 @@ def _debug() -> None:
 def compute_told(told: Told) -> tuple[bytes, str, int]:
     """Run a task that another process has written out."""
     text, folders, file, key, version, detailed = told
-    scenario = Scenario.model_validate(json.loads(text))
-    scenario = scenario.change(folders=tuple(map(Path, folders)), file=file)
+    own = {"folders": tuple(map(Path, folders)), "file": file}
+    scenario = Scenario.model_validate(json.loads(text) | own)
     outcome = compute(Task(scenario, key, version, detailed))
     return outcome.data, outcome.error, outcome.status
