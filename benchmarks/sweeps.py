@@ -88,7 +88,7 @@ def on_dask(work: Path) -> None:
     calm = files(work / "calm")
     at, died = {30, 80, 130}, []
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
     ) as local:
 
         def kill(done: int, _: object) -> None:

@@ -17,8 +17,6 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from janus_sim.record import legend
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -208,6 +206,8 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     with screen.capture() as captured:
         screen.print(table, highlight=False)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    from janus_sim.record import legend  # the package brings NumPy, which --help must not
+
     if marks := legend(cell for row in rows for cell in row):
         print(marks)
 

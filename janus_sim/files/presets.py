@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def read(
 
 def layered(
     room: str, source: str | Path | Mapping[str, Any], beside: Path | None = None, where: str = "",
-    short: Short = NONE,
+    short: Short = NONE, spelled: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> tuple[dict[str, Any], tuple[Path, ...]]:  # fmt: skip
     """Read a preset, a path or a mapping, laid over what it names as its ``base``, and so on down.
 
@@ -81,6 +81,8 @@ def layered(
     ----------
     short : mapping
         The short forms of such a file; see `merge`.
+    spelled : callable
+        What a layer says, with what it implies, before it is laid over others.
 
     Returns
     -------
@@ -113,5 +115,6 @@ def layered(
         current = layer.get("base")
     data: dict[str, Any] = {}
     for layer in reversed(layers):
-        data = merge(data, {key: value for key, value in layer.items() if key != "base"}, short)
+        changes = {key: value for key, value in spelled(layer).items() if key != "base"}
+        data = merge(data, changes, short)
     return data, tuple(paths)

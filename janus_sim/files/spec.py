@@ -210,9 +210,8 @@ def short_forms(model: type[Spec], at: str = "") -> Short:
     >>> class Routing(Spec):
     ...     WORD = "kind"
     ...     kind: str
-    >>> class Workload(Spec):
-    ...     routing: Routing
-    >>> short_forms(Workload)
+    >>> from pydantic import create_model
+    >>> short_forms(create_model("Workload", __base__=Spec, routing=Routing))
     {'routing': 'kind'}
     """
     found: dict[str, str] = {}

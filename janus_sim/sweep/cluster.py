@@ -49,7 +49,7 @@ def cluster(address: str, jobs: int) -> Workers:
 def _client(distributed: Any, address: str, jobs: int, stack: ExitStack) -> Any:  # noqa: ANN401
     if address == LOCAL:
         local = distributed.LocalCluster(
-            n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
         )
         return distributed.Client(stack.enter_context(local))
     try:

@@ -92,9 +92,9 @@ class WorkloadSpec(Spec):
         InputError
             With all mistakes.
         """
-        data, paths = layered("workloads", source, beside, where, short_forms(cls))
+        data, paths = layered("workloads", source, beside, where, short_forms(cls), _spelled)
         where = where or (f"{paths[0]}:" if paths else "")
-        spec = validate(cls, _written_out(data), where)
+        spec = validate(cls, data, where)
         mistakes = spec.mistakes(where)
         if mistakes:
             raise InputError(mistakes)
@@ -167,8 +167,8 @@ class WorkloadSpec(Spec):
             yield Mistake(f"{at}model.experts", f"{uneven[0]} experts cannot be shared evenly by {ep} ranks")
 
 
-def _written_out(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the kind of ``routing: {trace: FILE}``."""
+def _spelled(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the kind that ``routing: {trace: FILE}`` implies, whatever the kind of the base."""
     routing = data.get("routing")
     if isinstance(routing, Mapping) and "trace" in routing:
         return {**data, "routing": {"kind": "trace", **routing}}

@@ -72,7 +72,7 @@ def test_a_dask_cluster_that_loses_a_worker_gives_the_same_bytes(
     distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
     killed = threading.Event()
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
     ) as local:
 
         def kill(done: int, _: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,14 @@ def test_experts_a_rank_grow_with_the_ranks() -> None:
     assert [spec.experts(world) for world in (2, 32)] == [(2, 8), (32, 128)]
     assert load().experts(32) == (8, 8)
     assert load(parallel={"ep": 4}).ep(32) == 4
+
+
+def test_a_trace_takes_the_place_of_another_kind(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("base: moe_gpt\nrouting: balanced\n")
+    over = {"base": str(tmp_path / "mine.yaml"), "routing": {"trace": "x.npz"}}
+    assert WorkloadSpec.load(over).routing.kind == "trace"
+    with pytest.raises(InputError, match="belongs to kind"):
+        WorkloadSpec.load({**over, "routing": {"kind": "balanced", "trace": "x.npz"}})
 
 
 def test_short_forms_of_routing() -> None:
