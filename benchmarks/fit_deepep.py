@@ -2,13 +2,17 @@
 
     python benchmarks/fit_deepep.py            # reads $JANUS_SIM_DATA, or ../shared/data
 
-Fitted, by the mean absolute logarithm of modelled over measured time, are three lines (start, rate of one SM)
-a kernel and kind of path: NVLink on one machine, then RDMA on two. In the fit are rows of 4096 elements and
-more and 6 experts a token and more, which is what such kernels are for; the others are told apart. Held
-out: one number of SMs at a time; 12 SMs, an anomaly of the dispatch on two machines, are in no fit. Bytes are
-those of uniform routing, each token once a machine and once a GPU, its own GPU left out. The formula is of
-`janus_sim.engine.streaming`, where all ranks do the same; tests/validation/test_deepep.py holds the preset
-against the engine itself.
+Fitted, by the mean absolute logarithm of modelled over measured time, are lines (start, rate of one SM), two
+a kernel over NVLink, on one machine, with three costs of rows, then three over RDMA, on two machines.
+Held out: one number of SMs at a time, and on one machine also one shape (elements, experts a token, experts)
+at a time; 12 SMs, an anomaly of the dispatch on two machines, are in no fit. Bytes are those of uniform
+routing, each token once a machine and once a GPU, its own GPU left out. The formula is of
+`janus_sim.engine.streaming` and `janus_sim.topology.transfers`, where all ranks do the same;
+tests/validation/test_deepep.py holds the preset against the engine itself.
+
+Costs of rows, since a warp moves one row at a time: for each row sent, what its queue and indices take, as
+bytes that an SM would move meanwhile; for each token, what reading it takes, or summing and writing it, as
+rows; and the time that one row takes to go through, before which no SM can be done (bytes/s).
 """
 
 from __future__ import annotations
@@ -26,11 +30,13 @@ from scipy.optimize import minimize
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Lines = list[tuple[float, float]]  #: start [s], rate of one SM [bytes/s]
+Model = Callable[[Floats, Bools], Floats]  #: of free parameters and chosen rows, to seconds
 
 NVLINK, NIC = 325e9, 49e9  #: bytes/s of a port, as in topologies/h100.yaml
 APART = 12  #: SMs
-HIDDEN, TOP_K = 4096, 6  #: the least that is in the fit
-START = {"nvlink": [26, 10, 15, 8, 4, 5], "rdma": [27, 10, 15, 1.2, 0.4, 0.3]}  #: us and GB/s, added up
+START = {"nvlink": [26, 15, 18, 10], "rdma": [27, 10, 15, 1.2, 0.4, 0.3]}  #: us and GB/s, added up
+COSTS = [2.0, 1000.0, 1.0]  #: rows a token, bytes a row, GB/s of a row: where the search starts
+SHAPE = ["hidden_size", "num_topk", "num_experts"]
 
 
 def data_folder() -> Path:
@@ -42,16 +48,8 @@ def read() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of one machine and those of two."""
     rows = pd.read_csv(data_folder() / "comm" / "deepep_normal_h100_1to2nodes.csv")
     more = pd.read_csv(data_folder() / "comm" / "aiconfigurator_deepep_normal_1node_h100_sxm.csv.gz")
-    return pd.concat([rows[rows.node_num == 1], more], ignore_index=True), rows[rows.node_num == 2]
-
-
-def sent(rows: pd.DataFrame, kernel: str) -> tuple[Floats, Floats]:
-    """Return the bytes that a GPU sends over RDMA and over NVLink."""
-    size = 2 * rows.hidden_size if kernel == "combine" else rows.hidden_size + 4 * (rows.hidden_size // 128)
-    machines, experts, k = rows.node_num, rows.num_experts, rows.num_topk
-    far = [(n - 1) * touched(e, top, e // n) for n, e, top in zip(machines, experts, k, strict=True)]
-    near = [7 * n * touched(e, top, e // (8 * n)) for n, e, top in zip(machines, experts, k, strict=True)]
-    return (size * rows.num_token * far).to_numpy(float), (size * rows.num_token * near).to_numpy(float)
+    one = pd.concat([rows[rows.node_num == 1], more], ignore_index=True)
+    return one, rows[rows.node_num == 2].reset_index(drop=True)
 
 
 def touched(experts: int, top_k: int, part: int) -> float:
@@ -59,9 +57,25 @@ def touched(experts: int, top_k: int, part: int) -> float:
     return 1.0 - comb(experts - part, top_k) / comb(experts, top_k)
 
 
-def seconds(size: Floats, sms: Floats, lines: Lines, link: float) -> Floats:
-    """Return how long what a GPU sends over one kind of path takes."""
-    rates = [np.minimum(rate * sms, link) for _, rate in lines]
+def row_bytes(rows: pd.DataFrame, kernel: str) -> Floats:
+    """Return the bytes of a row: bf16, or fp8 with a scale of 4 bytes for 128 values."""
+    hidden = rows.hidden_size.to_numpy(float)
+    return 2 * hidden if kernel == "combine" else hidden + 4 * (hidden // 128)
+
+
+def sent(rows: pd.DataFrame, kernel: str) -> tuple[Floats, Floats, Floats]:
+    """Return the bytes that a GPU sends over RDMA and over NVLink, and of how many tokens the latter are."""
+    size, tokens = row_bytes(rows, kernel), rows.num_token.to_numpy(float)
+    each = list(zip(rows.node_num, rows.num_experts, rows.num_topk, strict=True))
+    machine = np.array([touched(e, top, e // n) for n, e, top in each])
+    gpu = np.array([n * touched(e, top, e // (8 * n)) for n, e, top in each])
+    count = rows.node_num.to_numpy(float)
+    return size * tokens * (count - 1) * machine, size * tokens * 7 * gpu, tokens * count * machine
+
+
+def seconds(size: Floats, busy: Floats, sms: Floats, lines: Lines, link: float) -> Floats:
+    """Return how long what a GPU sends over one kind of path takes; `busy`: SMs, over the bytes alone."""
+    rates = [np.minimum(rate * sms / busy, link) for _, rate in lines]
     times = np.array([start + size / rate for (start, _), rate in zip(lines, rates, strict=True)])
     chosen: Floats = times.min(axis=0)
     return chosen
@@ -73,15 +87,42 @@ def lines_of(free: Floats) -> Lines:
     return [(float(start) * 1e-6, float(rate) * 1e9) for start, rate in steps.T]
 
 
-def fit(model: Callable[[Lines], Floats], measured: Floats, kind: str) -> Lines:
-    """Return the lines with the least mean absolute logarithm of modelled over measured time."""
-    tries = [np.log(START[kind]) + np.random.default_rng(seed).normal(0, 0.2, 6) for seed in range(3)]
+def inside(rows: pd.DataFrame, kernel: str) -> Model:
+    """Return the model of one machine, or of the near hop of two: those of lines, then of rows."""
+    size, (_, near, tokens) = row_bytes(rows, kernel), sent(rows, kernel)
+    sms = rows[f"{kernel}_sms"].to_numpy(float)
+
+    def model(free: Floats, some: Bools) -> Floats:
+        token, extra, pace = np.exp(free[-3:])
+        busy = 1 + extra / size[some] + token * size[some] * tokens[some] / near[some]
+        lines = lines_of(free[:-3])
+        return seconds(near[some], busy, sms[some], lines, NVLINK) + size[some] / (pace * 1e9)
+
+    return model
+
+
+def between(rows: pd.DataFrame, kernel: str, near: Floats) -> Model:
+    """Return the model of two machines; `near`: the parameters of the near hop."""
+    far, hop = sent(rows, kernel)[0], inside(rows, kernel)(near, np.ones(len(rows), dtype=bool))
+    sms = rows[f"{kernel}_sms"].to_numpy(float)
+
+    def model(free: Floats, some: Bools) -> Floats:
+        one = np.ones(int(some.sum()))
+        return np.maximum(seconds(far[some], one, sms[some], lines_of(free), NIC), hop[some])
+
+    return model
+
+
+def fit(model: Model, measured: Floats, some: Bools, starts: list[Floats], steps: int) -> Floats:
+    """Return the parameters with the least mean absolute logarithm of modelled over measured time."""
 
     def loss(free: Floats) -> float:
-        return float(np.abs(np.log(model(lines_of(free)) / measured)).mean())
+        return float(np.abs(np.log(model(free, some) / measured[some])).mean())
 
-    found = [minimize(loss, start, method="Nelder-Mead", options={"maxfev": 4000}) for start in tries]
-    return lines_of(min(found, key=lambda one: float(one.fun)).x)
+    options = {"maxfev": steps, "maxiter": steps, "adaptive": True}
+    found = [minimize(loss, start, method="Nelder-Mead", options=options) for start in starts]
+    best: Floats = min(found, key=lambda one: float(one.fun)).x
+    return best
 
 
 def error(modelled: Floats, measured: Floats) -> str:
@@ -90,43 +131,60 @@ def error(modelled: Floats, measured: Floats) -> str:
     return f"{np.median(off):5.1f} / {np.percentile(off, 90):5.1f} %"
 
 
-def study(rows: pd.DataFrame, kernel: str, kind: str, near_lines: Lines | None) -> Lines:
-    """Fit one kernel on one or two machines, tell its errors, and return its lines."""
-    far, near = sent(rows, kernel)
-    sms, measured = rows[f"{kernel}_sms"].to_numpy(float), rows[f"{kernel}_transmit_us"].to_numpy() * 1e-6
+def study(rows: pd.DataFrame, kernel: str, kind: str, model: Model) -> Floats:
+    """Fit one kernel on one or two machines, tell its errors, and return its parameters."""
+    first = np.log(START[kind] + (COSTS if kind == "nvlink" else []))
+    measured = rows[f"{kernel}_transmit_us"].to_numpy() * 1e-6
+    sms = rows[f"{kernel}_sms"].to_numpy(float)
+    kept = sms != APART
+    starts = [first + np.random.default_rng(seed).normal(0, 0.2, len(first)) for seed in range(3)]
+    free = fit(model, measured, kept, starts, 5000)
 
-    def model(lines: Lines, some: Bools) -> Floats:
-        if near_lines is None:
-            return seconds(near[some], sms[some], lines, NVLINK)
-        inside = seconds(near[some], sms[some], near_lines, NVLINK)
-        return np.maximum(seconds(far[some], sms[some], lines, NIC), inside)
+    def held_out(groups: pd.Series) -> Floats:
+        held = np.full(len(rows), np.nan)
+        for group in groups[kept].unique():
+            out = (groups == group).to_numpy()
+            held[out] = model(fit(model, measured, kept & ~out, [free], 2000), out)
+        return held
 
-    def fitted(some: Bools) -> Lines:
-        return fit(lambda lines: model(lines, some), measured[some], kind)
+    say(f"{kernel} {kind}", free, kind)
+    every = np.ones(len(rows), dtype=bool)
+    told(rows, kept, sms, measured, model(free, every), held_out(rows[f"{kernel}_sms"]), "SMs")
+    if kind == "nvlink":
+        shapes = rows[SHAPE].astype(str).agg(" ".join, axis=1)
+        told(rows, kept, sms, measured, model(free, every), held_out(shapes), "shape")
+    return free
 
-    shape = ((rows.hidden_size >= HIDDEN) & (rows.num_topk >= TOP_K)).to_numpy()
-    kept = (sms != APART) & shape
-    lines, held = fitted(kept), np.full(len(rows), np.nan)
-    for count in np.unique(sms[kept]):
-        out = kept & (sms == count)
-        held[out] = model(fitted(kept & ~out), out)
+
+def say(name: str, free: Floats, kind: str) -> None:
+    """Print parameters as a topology has them."""
+    lines, costs = (free[:-3], free[-3:]) if kind == "nvlink" else (free, None)
     text = ", ".join(
-        f"{{start: {start * 1e6:.1f} us, sm_rate: {rate / 1e9:.3g} GB/s}}" for start, rate in lines
+        f"{{start: {start * 1e6:.1f} us, sm_rate: {rate / 1e9:.3g} GB/s}}" for start, rate in lines_of(lines)
     )
-    print(f"{kernel} {kind}: [{text}]")
-    print(
-        f"  fitted {error(model(lines, kept), measured[kept])}, held out {error(held[kept], measured[kept])}"
+    print(f"{name}: [{text}]")
+    if costs is not None:
+        token, extra, pace = np.exp(costs)
+        print(f"  rows: {{extra: {extra:.0f} B, token: {token:.3g}, pace: {pace:.3g} GB/s}}")
+
+
+def told(
+    rows: pd.DataFrame, kept: Bools, sms: Floats, measured: Floats, fitted: Floats, held: Floats, by: str
+) -> None:
+    """Print the errors of all rows in the fit, and of some of them; `held`: out of the fit, by `by`."""
+    narrow = ((rows.hidden_size < 4096) | (rows.num_topk < 6)).to_numpy()
+    deepseek = ((rows.hidden_size == 7168) & (rows.num_topk == 8)).to_numpy()
+    some = {"all": kept, "of rows below 4096 or fewer than 6 experts a token": kept & narrow}
+    some |= {"hidden 7168, top-8": kept & deepseek}
+    some |= (
+        {f"{count:.0f} SMs": kept & (sms == count) for count in np.unique(sms[kept])} if by == "SMs" else {}
     )
-    for count in np.unique(sms):
-        out = (sms == count) & shape
-        apart = "(in no fit)" if count == APART else f"held out {error(held[out], measured[out])}"
-        print(f"  {count:4.0f} SMs {error(model(lines, out), measured[out])}  {apart}")
-    deepseek = kept & (rows.hidden_size == 7168).to_numpy() & (rows.num_topk == 8).to_numpy()
-    print(f"  hidden 7168, top-8: held out {error(held[deepseek], measured[deepseek])}")
-    others = ~shape & (sms != APART)
-    if others.any():
-        print(f"  other shapes, in no fit: {error(model(lines, others), measured[others])}")
-    return lines
+    for name, these in some.items():
+        if these.any():
+            print(f"  {name}, {these.sum()} rows: fitted {error(fitted[these], measured[these])}, "
+                  f"held out by {by} {error(held[these], measured[these])}")  # fmt: skip
+    if by == "SMs":
+        print(f"  {APART} SMs, in no fit: {error(fitted[~kept], measured[~kept])}")
 
 
 def main() -> None:
@@ -134,7 +192,8 @@ def main() -> None:
     one, two = read()
     print(f"{len(one)} rows on one machine, {len(two)} on two; relative error, median / 90th percentile")
     for kernel in ("dispatch", "combine"):
-        study(two, kernel, "rdma", study(one, kernel, "nvlink", None))
+        near = study(one, kernel, "nvlink", inside(one, kernel))
+        study(two, kernel, "rdma", between(two, kernel, near))
     notify = two[two.dispatch_sms != APART][["dispatch_notify_us", "combine_notify_us"]].median()
     print("notify on two machines, medians:", *(f"{name} {value:.1f} us" for name, value in notify.items()))
 

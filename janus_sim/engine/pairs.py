@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from janus_sim.engine.fabric import KINDS, Fabric, Traffic
+from janus_sim.topology.transfers import Rows
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
@@ -33,6 +34,8 @@ class PairFlows:
         Whose start times and rates by message size these are.
     sms : int
         SMs of the kernel that moves them, where lines say what one moves.
+    rows : Rows, optional
+        That it moves one by one, where they have a cost of their own.
 
     Attributes
     ----------
@@ -59,6 +62,7 @@ class PairFlows:
         lines: Lines,
         *,
         sms: int = 0,
+        rows: Rows | None = None,
     ) -> None:
         self.fabric, ranks = fabric, np.array(members, dtype=np.int64)
         self.routes = fabric.topology.routes(ranks[source], ranks[target])
@@ -71,7 +75,7 @@ class PairFlows:
         self.source, self.sizes = source, sizes
         far = sizes * fabric.far(self.routes)
         self.sent, self.far = self._per_member(sizes, len(ranks)), self._per_member(far, len(ranks))
-        self.delays, self.caps = self._message_size(lines, len(ranks), sms)
+        self.delays, self.caps = self._message_size(lines, len(ranks), sms, rows)
         talk, crowd = fabric.topology.communication, self._crowd()
         self.weights = talk.channels / crowd[self.routes].max(axis=1, initial=1).astype(np.float64)
         if word == "all_reduce":  # between machines a ring does not reach what its links carry at best
@@ -110,7 +114,7 @@ class PairFlows:
         used = self.routes >= 0
         return np.append(np.bincount(self.routes[used], minlength=len(self.fabric.capacity)), 1)
 
-    def _message_size(self, lines: Lines, members: int, sms: int) -> tuple[Floats, Floats]:
+    def _message_size(self, lines: Lines, members: int, sms: int, rows: Rows | None) -> tuple[Floats, Floats]:
         """Return start times and rate caps, by what each source sends over each kind of path."""
         delays, caps = np.zeros(len(self.sizes)), np.full(len(self.sizes), np.inf)
         kinds = self.fabric.kinds(self.routes)
@@ -119,7 +123,7 @@ class PairFlows:
             source, sizes = self.source[chosen], self.sizes[chosen]
             sent = np.zeros(members)
             np.add.at(sent, source, sizes)
-            start, cap = self.fabric.topology.start(lines, KINDS[kind], sent, sms)
+            start, cap = self.fabric.topology.start(lines, KINDS[kind], sent, sms, rows)
             delays[chosen], caps[chosen] = start[source], cap[source] * (sizes / sent[source])
         return delays, caps
 

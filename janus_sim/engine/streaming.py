@@ -11,11 +11,12 @@ import numpy as np
 from janus_sim.engine.collective import Collective
 from janus_sim.engine.pairs import Floats, Ints, Lines, PairFlows, Word
 from janus_sim.errors import PolicyError
+from janus_sim.topology.transfers import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Load = tuple[Lines, tuple[Ints, ...]]
+Load = tuple[Lines, tuple[Ints, ...], Rows | None]
 
 
 class Streaming(Collective):
@@ -28,9 +29,9 @@ class Streaming(Collective):
 
     Parameters
     ----------
-    load : (lines, tables)
-        Whose start times and rates; for each hop (n, n) int64 bytes from member (row) to member (column). The
-        diagonal stays where it is.
+    load : (lines, tables, rows)
+        Whose start times and rates; for each hop (n, n) int64 bytes from member (row) to member (column), of
+        which the diagonal stays where it is; the rows that these are, or None.
 
     Raises
     ------
@@ -41,15 +42,16 @@ class Streaming(Collective):
     kind: ClassVar[Word] = "all_to_all"
 
     def _prepare(self, load: Load) -> None:
-        lines, tables = load
+        lines, tables, rows = load
         if not tables:
             raise PolicyError(f"{self} has no hop")
         hops = [self._moved(table) for table in tables]
         sender, target, sizes = (np.concatenate(part) for part in zip(*hops, strict=True))
         who = self.who
         self.flows = PairFlows(
-            self.fabric, self.members, who.here[sender], target, sizes, self.kind, lines, sms=self.sms
-        )
+            self.fabric, self.members, who.here[sender], target, sizes, self.kind, lines,
+            sms=self.sms, rows=rows,
+        )  # fmt: skip
         self._sender, self._into = sender, who.image[target]
         self._bounds = np.cumsum([0, *(len(one[0]) for one in hops)]).tolist()
         self._hop = np.repeat(np.arange(len(hops)), [len(one[0]) for one in hops])
@@ -105,7 +107,7 @@ class Streaming(Collective):
 
     def check(self, load: Load, rank: int) -> None:
         """Refuse a member that brings other sizes than those before it."""
-        same = load[0] == self.load[0] and len(load[1]) == len(self.load[1])
+        same = load[::2] == self.load[::2] and len(load[1]) == len(self.load[1])
         if not same or not all(
             mine is theirs or np.array_equal(mine, theirs)
             for mine, theirs in zip(load[1], self.load[1], strict=True)

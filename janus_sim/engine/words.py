@@ -10,6 +10,7 @@ from janus_sim.engine.hops import AllToAllPath, hops, names
 from janus_sim.engine.pairs import Lines
 from janus_sim.engine.streaming import Streaming
 from janus_sim.engine.together import AllGather, Broadcast, ReduceScatter
+from janus_sim.topology.transfers import Rows
 from janus_sim.workload.copies import Traffic as Sizes
 from janus_sim.workload.kernel import Kernel
 
@@ -38,6 +39,7 @@ class Together:
         lines: Lines = "all_to_all",
         sms: int | None = None,
         stream: Hashable = "",
+        rows: Rows | None = None,
     ) -> Activity:
         """Exchange rows; over when my own sends and receives are.
 
@@ -53,12 +55,14 @@ class Together:
             SMs that the kernel holds, waiting included; those of the topology by default.
         stream : hashable
             Exchanges of the same ranks in one lane run in order of first calls; another stream runs beside.
+        rows : Rows, optional
+            That a kernel of hops moves one by one (`janus_sim.topology.transfers`).
         """
         hops = sizes if isinstance(sizes, tuple) else (sizes,)
         plain = lines == "all_to_all" and not isinstance(sizes, tuple)
         return self._cluster.collective(
             AllToAll if plain else Streaming,
-            hops[0].bytes if plain else (lines, tuple(hop.bytes for hop in hops)),
+            hops[0].bytes if plain else (lines, tuple(hop.bytes for hop in hops), rows),
             self.place,
             label,
             self.rank,

@@ -11,10 +11,8 @@ from janus_sim.errors import Mistake
 from janus_sim.policies.base import Policy, machines_of
 from janus_sim.policies.room import enough
 from janus_sim.topology.gpu import GpuKind
-from janus_sim.workload.copies import Traffic
+from janus_sim.topology.transfers import Rows
 from janus_sim.workload.layer import MoELayer, RoutedLayer
-
-Hops = tuple[Traffic, Traffic]
 
 SCALED = 128  #: values that share a scale in an fp8 row
 SCALE = COUNT = 4  #: bytes of a scale, and of a count
@@ -57,29 +55,37 @@ class NodeLimited(Policy):
 
     def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Tell each other the counts, read them back, dispatch, experts, combine."""
-        out, back = self._ways(gpu, layer)
         yield self._notify(gpu, layer, "dispatch")
         yield gpu.sync()
-        yield gpu.all_to_all(out, "dispatch", lines="dispatch", sms=self.sms)
+        yield self._dispatch(gpu, layer, "dispatch")
         for expert, rows in layer.kept_at(gpu.rank):
             yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}")
-        yield from self._combine(gpu, layer, back, "combine")
+        yield self._notify(gpu, layer, "combine")
+        yield self._combine(gpu, layer, "combine")
 
     def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """The same ways with the counts of the forward; gradients of outputs go out, those of inputs back."""
-        out, back = self._ways(gpu, layer)
         yield self._notify(gpu, layer, "combine backward")
-        yield gpu.all_to_all(out, "combine backward", lines="dispatch", sms=self.sms)
+        yield self._dispatch(gpu, layer, "combine backward")
         weights: list[Activity] = []
         for expert, rows in layer.kept_at(gpu.rank):
             yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input")
             weights.append(gpu.later(self._weights(gpu, layer, expert, rows)))
         yield gpu.all(weights)
-        yield from self._combine(gpu, layer, back, "dispatch backward")
+        yield self._notify(gpu, layer, "dispatch backward")
+        yield self._combine(gpu, layer, "dispatch backward")
 
-    def _combine(self, gpu: Gpu, layer: RoutedLayer, back: Hops, label: str) -> Steps:
-        yield self._notify(gpu, layer, label)
-        yield gpu.all_to_all(back, label, lines="combine", sms=self.sms)
+    def _dispatch(self, gpu: Gpu, layer: RoutedLayer, label: str) -> Activity:
+        """Go far, then near."""
+        machines, row = machines_of(gpu, layer), self._row(layer)
+        ways, rows = layer.two_hop(machines, row), Rows(row, layer.relayed(machines))
+        return gpu.all_to_all(ways, label, lines="dispatch", sms=self.sms, rows=rows)
+
+    def _combine(self, gpu: Gpu, layer: RoutedLayer, label: str) -> Activity:
+        """Go the ways of a dispatch back: near first, then far."""
+        machines, row = machines_of(gpu, layer), round(layer.hidden * layer.combine_width)
+        (far, near), rows = layer.two_hop(machines, row), Rows(row, layer.relayed(machines))
+        return gpu.all_to_all((near.T, far.T), label, lines="combine", sms=self.sms, rows=rows)
 
     def _notify(self, gpu: Gpu, layer: RoutedLayer, label: str) -> Activity:
         """Exchange counts, or, where these are known, what as many flags take."""
@@ -94,12 +100,6 @@ class NodeLimited(Policy):
         if self.fp8:
             return layer.hidden + SCALE * -(-layer.hidden // SCALED)
         return round(layer.hidden * layer.dispatch_width)
-
-    def _ways(self, gpu: Gpu, layer: RoutedLayer) -> tuple[Hops, Hops]:
-        """Return the hops of a dispatch, far then near, and those of the combine, which goes them back."""
-        machines = machines_of(gpu, layer)
-        far, near = layer.two_hop(machines, round(layer.hidden * layer.combine_width))
-        return layer.two_hop(machines, self._row(layer)), (near.T, far.T)
 
     def memory(
         self, rank: int, machine: tuple[int, ...], layers: Sequence[RoutedLayer], domain: int

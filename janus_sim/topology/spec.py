@@ -6,9 +6,11 @@ from typing import Annotated, Literal, Self
 
 from janus_sim.files import (
     Bandwidth,
+    Bytes,
     Field,
     Fraction,
     NonNegative,
+    NonNegativeFloat,
     Positive,
     PositiveFloat,
     Seconds,
@@ -126,12 +128,37 @@ class LineSpec(Spec):
     sm_rate: Bandwidth | None = None
 
 
+class RowsSpec(Spec):
+    """What rows cost a kernel that moves them one by one inside a machine, beside what their bytes cost.
+
+    Attributes
+    ----------
+    extra : float
+        Bytes that an SM would move meanwhile, for each row that it sends: queues, indices.
+    token : float
+        Rows that it would move meanwhile, for each token, to however many GPUs that goes: it is read, or
+        summed and written.
+    pace : float, optional
+        Bytes per second at which one row goes through; the kernel starts to be busy as much later.
+    """
+
+    extra: Bytes = 0.0
+    token: NonNegativeFloat = 0.0
+    pace: Bandwidth | None = None
+
+
 class LinesSpec(Spec):
     """The lines of one kind of transfer, by the kind of path."""
 
     nvlink: tuple[LineSpec, ...] = ()
     pcie: tuple[LineSpec, ...] = ()
     rdma: tuple[LineSpec, ...] = ()
+
+
+class RowLinesSpec(LinesSpec):
+    """The lines of a kernel that moves rows, and what these cost it inside a machine."""
+
+    rows: RowsSpec = RowsSpec()
 
 
 class TransfersSpec(Spec):
@@ -148,8 +175,8 @@ class TransfersSpec(Spec):
     pull: LinesSpec
     ring: LinesSpec = LinesSpec()
     in_switch: LinesSpec = LinesSpec()
-    dispatch: LinesSpec = LinesSpec()
-    combine: LinesSpec = LinesSpec()
+    dispatch: RowLinesSpec = RowLinesSpec()
+    combine: RowLinesSpec = RowLinesSpec()
     notify: LinesSpec = LinesSpec()
 
 

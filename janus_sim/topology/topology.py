@@ -30,7 +30,7 @@ from janus_sim.topology.resolve import Source, resolve
 from janus_sim.topology.routing import Route, Router
 from janus_sim.topology.spec import TopologySpec
 from janus_sim.topology.table import Layout
-from janus_sim.topology.transfers import Envelope, Floats, envelopes
+from janus_sim.topology.transfers import Envelope, Floats, Rows, envelopes
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +208,9 @@ class Topology:
         """
         return self._layout.routes(sources, targets, numbers)
 
-    def start(self, word: Word, path_kind: PathKind, sizes: Floats, sms: int = 0) -> tuple[Floats, Floats]:
+    def start(
+        self, word: Word, path_kind: PathKind, sizes: Floats, sms: int = 0, rows: Rows | None = None
+    ) -> tuple[Floats, Floats]:
         """Give start times and rate caps of transfers by size; see `janus_sim.topology.transfers`.
 
         Parameters
@@ -219,6 +221,8 @@ class Topology:
             Bytes; in a collective, all that a rank sends over paths of this kind.
         sms : int
             Of the kernel, where lines say what one SM moves.
+        rows : Rows, optional
+            Of the kernel, where rows have a cost of their own.
 
         Returns
         -------
@@ -235,7 +239,7 @@ class Topology:
         envelope = self._envelopes.get((word, path_kind))
         if envelope is None:
             raise InputError(Mistake(f"transfers.{word}.{path_kind}", "is missing; write [{start: 50 us}]"))
-        return envelope(sizes, sms)
+        return envelope(sizes, sms, rows)
 
     def name_of(self, device: Device) -> str:
         """Name a device: ``GPU 3`` or ``the host memory of machine 1``."""

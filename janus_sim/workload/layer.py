@@ -81,6 +81,14 @@ class RoutedLayer(RoutedRows):
         far, near = _places(machines), tuple(range(len(machines)))
         return self._hops(self.pairs(far) * row, self.pairs(near) * row, far)
 
+    def relayed(self, machines: tuple[int, ...]) -> tuple[int, ...]:
+        """Return of how many tokens each rank hands on rows inside its machine, its own among them."""
+        return self.agreed(RoutedLayer._relayed, machines)
+
+    def _relayed(self, machines: tuple[int, ...]) -> tuple[int, ...]:
+        far, _ = self.two_hop(machines, 1)
+        return tuple(far.bytes.sum(axis=0).tolist())
+
     def counts(self, machines: tuple[int, ...], size: int) -> tuple[Traffic, Traffic]:
         """Return how ranks tell each other, in two hops, the rows of each expert: `size` bytes a count."""
         return self.agreed(RoutedLayer._counts, machines, size)

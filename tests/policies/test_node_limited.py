@@ -90,6 +90,28 @@ def test_bytes_are_those_counted_by_hand() -> None:
         assert sent(record, f"notify {label}") == tuple(dict.fromkeys(range(4), size) for size in NOTIFY)
 
 
+def test_tokens_that_are_handed_on_are_those_counted_by_hand() -> None:
+    """Two own tokens of GPUs 0, 1 and 2 stay in their machine, three of GPU 3; then those that came."""
+    workload = replace(Workload.load(ABOUT, world=4, width=2), trace=Written(TOKENS))  # type: ignore[arg-type]
+    layer = workload.routed(0, 0, workload.moe_layers[0], "forward", 0, workload.plan)
+    assert layer.relayed((0, 0, 1, 1)) == (2 + 2, 2 + 1, 2 + 2, 3 + 2)
+
+
+def test_rows_cost_what_the_topology_says() -> None:
+    """A row goes through at 1 byte a microsecond: dispatches take as much longer, combines do not."""
+    ends = {}
+    for rows in ({}, {"pace": "1 MB/s"}):
+        kernel = {"nvlink": [{"start": "0 s"}], "rdma": [{"start": "0 s"}], "rows": rows}
+        where = Topology.load({"base": CLUSTERS["2 x 2"][0], "transfers": {"dispatch": kernel}})
+        spans = rehearse_on(where, ABOUT, NodeLimited()).spans
+        for label in ("dispatch", "combine backward", "combine"):
+            chosen = spans["label"] == label
+            ends[label, len(rows)] = (spans["end"] - spans["begin"])[chosen].max()
+    for label in ("dispatch", "combine backward"):
+        assert ends[label, 1] - ends[label, 0] == pytest.approx(FP8 * 1e-6, rel=1e-2)
+    assert ends["combine", 1] == pytest.approx(ends["combine", 0])
+
+
 def test_the_layers_and_the_summary_tell_them() -> None:
     (layer,) = simulated(NodeLimited(), Written(TOKENS)).layers
     seven, notify = 2 + 2 + 2 + 1, 4 * NOTIFY[0]  # tokens that leave their machine; one exchange of counts

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janus_sim.topology import Topology
-from janus_sim.topology.spec import LineSpec
-from janus_sim.topology.transfers import Envelope
+from janus_sim.topology.spec import LineSpec, RowsSpec
+from janus_sim.topology.transfers import Envelope, Rows
 
 
 def test_three_lines() -> None:
@@ -23,6 +23,18 @@ def test_three_lines() -> None:
     starts, caps = lines(np.array([0.0, 3.0, 5.0, 15.0, 17.0]))
     assert starts.tolist() == [1.0, 1.0, 3.0, 3.0, 7.0]
     assert caps.tolist() == [1.0, 1.0, 2.0, 2.0, np.inf]
+
+
+def test_rows_cost_more_than_their_bytes() -> None:
+    """Eight rows of 10 bytes, of four tokens: 80 bytes, 80 for the rows, 80 for the tokens, by four SMs.
+
+    The first row goes through in 2 s, in which no SM can be done.
+    """
+    costs = RowsSpec(extra="10 B", token=2.0, pace="5 B/s")  # type: ignore[arg-type]
+    envelope, sizes = Envelope([LineSpec(start=1.0, sm_rate=1.0)], costs), np.array([80.0])
+    starts, caps = envelope(sizes, sms=4, rows=Rows(10, (4,)))
+    assert (starts.tolist(), (sizes / caps).round(9).tolist()) == ([3.0], [60.0])
+    assert [part.tolist() for part in envelope(sizes, sms=4)] == [[1.0], [4.0]]
 
 
 def test_one_line_is_a_start_alone() -> None:

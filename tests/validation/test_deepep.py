@@ -14,6 +14,7 @@ from janus_sim.engine.gpu import Gpu, Shelf
 from janus_sim.engine.place import Place
 from janus_sim.engine.time import Steps
 from janus_sim.topology import Topology
+from janus_sim.topology.transfers import Rows
 from janus_sim.workload.copies import Traffic
 from janus_sim.workload.distinct import expected, two_hops
 
@@ -40,11 +41,13 @@ def simulated(row: pd.Series, kernel: str) -> float:
     )
     far, near = two_hops(to_machines, to_ranks, tuple(rank // 8 for rank in range(ranks)))
     hops = (Traffic(tuple(range(ranks)), table) for table in (far, near))
+    handed = Rows(size, tuple(int(column) // size for column in far.sum(axis=0)))
     ways = tuple(hops) if kernel == "dispatch" else tuple(reversed([hop.T for hop in hops]))
     alive = Cluster(cluster(machines))
 
     def story(gpu: Gpu) -> Steps:
-        yield gpu.all_to_all(ways, kernel, lines=kernel, sms=int(row[f"{kernel}_sms"]))  # type: ignore[arg-type]
+        sms = int(row[f"{kernel}_sms"])
+        yield gpu.all_to_all(ways, kernel, lines=kernel, sms=sms, rows=handed)  # type: ignore[arg-type]
 
     for rank in range(ranks):
         alive.timeline.start(story(Gpu(alive, rank, Place(0), Shelf(put_off=False))), "rank", rank)
@@ -69,9 +72,8 @@ def test_on_two_machines_it_is_within_6_per_cent_and_15_nine_times_in_ten(kernel
 
 @pytest.mark.parametrize("kernel", ["dispatch", "combine"])
 def test_on_one_machine_it_is_within_8_per_cent_and_20_nine_times_in_ten(kernel: str, data: Path) -> None:
-    """Of the shapes that such kernels are for; docs/validation.md tells how far off the others are."""
+    """Of all shapes: rows of 2048 to 7168 elements, 1 to 22 experts a token."""
     rows = pd.read_csv(data / "comm" / ONE)
-    rows = rows[(rows.dispatch_sms != APART) & (rows.hidden_size >= 4096) & (rows.num_topk >= 6)]
-    median, most = errors(rows.iloc[::13], kernel)
+    median, most = errors(rows[rows.dispatch_sms != APART].iloc[::23], kernel)
     assert median <= 8.0
     assert most <= 20.0
