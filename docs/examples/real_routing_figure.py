@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from janus_sim import Result, Scenario, simulate
-from janus_sim.results import figures_routing, figures_trace
+from janus_sim.results import figures, figures_routing
 from janus_sim.traces import read_traces
 
 SMARTMOE = [f"routing/smartmoe/trace_mb0_iter{span}.npz" for span in ("0001-2491", "2501-5001")]
@@ -50,7 +50,7 @@ def main() -> None:
     print(table.to_string(), balanced, flush=True)
     numbers = read_traces(asked.trace, spread=asked.steps, where="routing").info.steps
     figure = figures_routing.draw(table, balanced, numbers)
-    print(figures_trace.write(figure, Path(asked.out).with_suffix("")))
+    print(figures.write(figure, Path(asked.out).with_suffix(""), forms=(".png",))[0])
 
 
 if __name__ == "__main__":

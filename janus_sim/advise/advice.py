@@ -16,10 +16,11 @@ from janus_sim.advise.origins import constants_of
 from janus_sim.advise.runner import EXPERTS, OTHERS, TOKENS, Seconds, ratio, start, with_policy
 from janus_sim.advise.values import Advice, Fit, LayerAdvice, Other
 from janus_sim.errors import InputError, JanusSimError, Mistake
+from janus_sim.results.reading import MARK
 from janus_sim.scenario import Experiment, Scenario
 from janus_sim.sweep import check, provenance
 from janus_sim.sweep.asking import Asking
-from janus_sim.sweep.folder import MARK, Folder
+from janus_sim.sweep.folder import Folder
 from janus_sim.sweep.grid import Memory
 
 if TYPE_CHECKING:

@@ -49,62 +49,77 @@ def explain(
     form: Form = Format.table,
 ) -> None:
     """Say why one run is faster: the way from one step time to the other, part by part."""
+    from janus_sim.files import check_file
     from janus_sim.results import explain as explaining
     from janus_sim.results import figures
 
+    target = figure or folder / "waterfall.png"
     (a, where_a), (b, where_b) = _chosen(folder, names or [])
+    check_file(target, "--figure")
     told = (explaining.called(a), explaining.called(b))
     if told[0] == told[1]:
         told = (f"{told[0]} in {where_a}", f"{told[1]} in {where_b}")
     waterfall = explaining.explain(a, b, told)
-    target = figure or folder / "waterfall.png"
     drawn = figures.waterfall(waterfall, None if width is None else width.value)
-    files = figures.write(drawn, target.with_suffix(""), waterfall.table())
+    files = figures.write(drawn, figures.stem(target), waterfall.table())
     if form is Format.json:
         said = {"a": waterfall.a, "b": waterfall.b, "why": explaining.why(waterfall)}
         print(json.dumps({**said, "parts": waterfall.table().to_dict("records")}, indent=1))
         return
     _print(waterfall)
-    print(f"\n{explaining.why(waterfall)}\nfigure: {files[0]}")
+    show.say(f"\n{explaining.why(waterfall)}")
+    print(f"figure: {files[0]}")
 
 
-def _chosen(folder: Path, names: list[str]) -> tuple[tuple[Result, Path], tuple[Result, Path]]:
+def _chosen(folder: Path, words: list[str]) -> tuple[tuple[Result, Path], tuple[Result, Path]]:
     """Read the two results that the words of the command line mean, each with its folder."""
-    from janus_sim.errors import InputError, Mistake
-    from janus_sim.results.explain import choose, ends
+    from janus_sim.results.choosing import choose, ends
     from janus_sim.results.store import open_one, open_results
 
-    other = folder
-    if names and (Path(names[0]) / "scenarios.json").is_file():
-        other, names = Path(names[0]), names[1:]
-        if not names:
-            return (open_one(folder), folder), (open_one(other), other)
-        names = [names[0], names[-1]]
-    if len(names) not in {0, 2}:
-        raise InputError(Mistake(" ".join(names), "is not two names; write janus-sim explain DIR A B"))
+    other, names = _folder_and_names(words)
+    if other is not None and not names:
+        return (open_one(folder), folder), (open_one(other), other)
     results = open_results(folder)
     if not names:
         a, b = ends(results, str(folder))
-    else:
-        a = choose(results, names[0], str(folder))
-        b = choose(results if other is folder else open_results(other), names[1], str(other))
-    return (a, folder), (b, other)
+        return (a, folder), (b, folder)
+    a = choose(results, names[0], str(folder))
+    there = folder if other is None else other
+    b = choose(results if other is None else open_results(other), names[-1], str(there))
+    return (a, folder), (b, there)
+
+
+def _folder_and_names(words: list[str]) -> tuple[Path | None, list[str]]:
+    """Tell a second folder from names: one word or the first of three is a folder, that of two may be one."""
+    from janus_sim.errors import InputError, Mistake
+    from janus_sim.results.reading import INDEX
+
+    first = Path(words[0]) if words else None
+    if first is not None and ((first / INDEX).is_file() or (len(words) in {1, 3} and first.is_dir())):
+        if len(words) <= 3:
+            return first, words[1:]
+    elif len(words) in {0, 2}:
+        return None, words
+    found = "is no folder and is not two names" if len(words) == 1 else "is not two names"
+    told = "write janus-sim explain DIR A B, or explain DIR DIR A B with a second folder"
+    raise InputError(Mistake(" ".join(words), f"{found}; {told}"))
 
 
 def _print(waterfall: Waterfall) -> None:
-    """Print a row a part, and a bar for what it adds (+) or takes away (-)."""
-    longest = max((abs(part.change) for part in waterfall.parts), default=0.0) or 1.0
-    rows = [
-        [
-            part.name,
-            f"{part.before * 1e3:.3f}",
-            f"{part.after * 1e3:.3f}",
-            f"{part.change * 1e3:+.3f}",
-            ("+" if part.change > 0 else "-") * round(abs(part.change) / longest * WIDTH),
-        ]
-        for part in waterfall.parts
-    ]
+    """Print a row a part, and a bar for what it adds (+) or takes away (-), as wide as there is room."""
     change = waterfall.after - waterfall.before
-    total = [f"{waterfall.before * 1e3:.3f}", f"{waterfall.after * 1e3:.3f}", f"{change * 1e3:+.3f}"]
-    rows.append(["step time", *total, ""])
-    show.grid(["critical path", f"{waterfall.a} ms", f"{waterfall.b} ms", "change", ""], rows)
+    rows = [[part.name, *_ms(part.before, part.after, part.change)] for part in waterfall.parts]
+    rows.append(["step time", *_ms(waterfall.before, waterfall.after, change)])
+    heads = ["critical path", f"{waterfall.a} ms", f"{waterfall.b} ms", "change"]
+    taken = sum(max(len(row[column]) + 2 for row in [heads, *rows]) for column in range(4))
+    most = max(min(WIDTH, show.width() - taken), 0)
+    longest = max((abs(part.change) for part in waterfall.parts), default=0.0) or 1.0
+    drawn = [("+" if part.change > 0 else "-") * round(abs(part.change) / longest * most)
+             for part in waterfall.parts]  # fmt: skip
+    show.grid([*heads, ""], [[*row, bar] for row, bar in zip(rows, [*drawn, ""], strict=True)])
+
+
+def _ms(*seconds: float) -> list[str]:
+    """Write two step times and their difference in milliseconds."""
+    before, after, change = (second * 1e3 for second in seconds)
+    return [f"{before:.3f}", f"{after:.3f}", f"{change:+.3f}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,13 @@ Page = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Defau
 
 def report(folder: Folder, names: Names = None, html: Page = None) -> None:
     """Write one HTML page: the table, charts and timelines, and what was run; no network is needed."""
+    from janus_sim.files import check_file, write_whole
     from janus_sim.results import report as reporting
 
-    path = reporting.write(folder, html, names or ())
+    path = html or folder / "report.html"
+    check_file(path, "--html")
+    told = reporting.compose(folder, names or ())
+    write_whole(path, told.text.encode())
+    for words in told.left_out:
+        print(f"left out: {words}", file=sys.stderr)
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")

@@ -129,11 +129,11 @@ def _run(
         target = target.with_name(f"{target.name}-{settings.shard[0]}-of-{settings.shard[1]}")
     checked = check_experiment(experiment)
     chosen = shard(checked.scenarios, settings.shard)
-    _fitting(traced, [scenario for _, scenario in chosen])
+    check_folder(target)
+    _fitting(traced, [scenario for _, scenario in chosen], settings.details)
     if dry_run:
         show.dry_run(checked, form)
         return 0
-    check_folder(target)
     done = done_to_traces([scenario for _, scenario in chosen])
     for note in dict.fromkeys(note for notes in done.values() for note in notes):
         print(f"routing: {note}", file=sys.stderr)
@@ -149,13 +149,18 @@ def _run(
     return swept.status
 
 
-def _fitting(traced: Traced | None, scenarios: Sequence[Scenario]) -> None:
-    """Refuse timelines of ranks or steps that a run will not have, before anything runs."""
-    from janus_sim.cli.timeline import fitting
+def _fitting(traced: Traced | None, scenarios: Sequence[Scenario], details: int) -> None:
+    """Refuse timelines that cannot be written, or that a run will not have, before anything runs."""
+    from janus_sim.cli.timeline import check_target, fitting
+    from janus_sim.errors import InputError, Mistake
 
     if traced is None:
         return
-    _, ranks, steps = traced
+    folder, ranks, steps = traced
+    check_target(folder, "--timeline")
+    if len(scenarios) > details:
+        words = f"of {len(scenarios)} runs {details} keep their spans; write --details {len(scenarios)}"
+        raise InputError(Mistake("--timeline", words))
     for scenario in scenarios:
         topology = scenario.build_topology()
         world = topology.world if scenario.alike is None else topology.world // len(topology.machines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from janus_sim.sweep.sweeping import Progress
 
 INTERRUPTED = 130  #: exit status
-BAR = 60  #: characters of the longest bar
-MARGIN = 48  #: characters of a scenario's name, at the most
-#: How each part of a step is drawn.
-PARTS = {"compute": ("#", "green"), "exposed communication": ("=", "red"), "waiting": (".", "yellow")}
 
 
 class Format(StrEnum):
@@ -76,6 +73,7 @@ def instead(experiment: Experiment) -> None:
 
 def summary(table: pd.DataFrame, form: Format, quiet: bool, means: pd.DataFrame | None = None) -> None:
     """Print the rows as JSON, or in words with bars: the table, or with seeds the means over them."""
+    from janus_sim.cli import bars
     from janus_sim.results import tables
 
     if form is Format.json:
@@ -83,44 +81,9 @@ def summary(table: pd.DataFrame, form: Format, quiet: bool, means: pd.DataFrame 
     elif not quiet:
         table = table if means is None else means
         words = tables.text(table)
-        grid(list(words.columns), words.to_numpy().tolist())
-        bars(table)
-
-
-def bars(table: pd.DataFrame) -> None:
-    """Draw where each step went: one bar a row, as long as its step."""
-    from janus_sim.results import tables
-
-    table = table[table["error"].isna()] if "error" in table else table
-    if not len(table):
-        return
-    screen = console()
-    parts = tables.breakdown(table)
-    labels = [str(name) for name in table["scenario"]]
-    margin = min(max(map(len, labels)), MARGIN)
-    seconds = parts["seconds"].to_numpy(float).reshape(len(labels), -1)
-    names = [str(part) for part in parts["part"][: seconds.shape[1]]]
-    scale = BAR / max(float(table["step_time_s"].max()), 1e-12)
-    screen.print("\n" + "  ".join(f"{PARTS[name][0] * 3} {name}" for name in names), highlight=False)
-    for label, row in zip(labels, seconds, strict=True):
-        line = Text(f"{shortened(label, margin):<{margin}}  ")
-        at = 0.0
-        for name, part in zip(names, row, strict=True):
-            start, at = at, at + max(float(part), 0.0) * scale
-            line.append(PARTS[name][0] * (round(at) - round(start)), style=PARTS[name][1])
-        screen.print(line, soft_wrap=True)
-
-
-def shortened(label: str, width: int) -> str:
-    """Leave out the middle of a label: its end tells the points of a grid apart.
-
-    Examples
-    --------
-    >>> shortened("janus workload=moe_bert micro_batch_size=512", 30)
-    'janus work..cro_batch_size=512'
-    """
-    head = width // 3
-    return label if len(label) <= width else f"{label[:head]}..{label[head + 2 - width :]}"
+        heads = list(words.columns)
+        grid(heads, words.to_numpy().tolist(), heads.index("ms") if "ms" in heads else 1)
+        bars.draw(table)
 
 
 def dry_run(checked: Checked, form: Format) -> None:
@@ -194,22 +157,75 @@ def listing(heading: str, rows: Sequence[dict[str, Any]], form: Format) -> None:
     grid(columns, [[cell(row[column]) for column in columns] for row in rows])
 
 
-def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, numbers to the right, no blanks at the ends of lines; what marks in it mean, below."""
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 1) -> None:
+    """Print a table, numbers to the right, no blanks at the ends of lines; what marks in it mean, below.
+
+    What is too wide for the terminal is cut into tables below each other, each with the first `keys` columns.
+    """
+    from janus_sim.record import legend
+
+    cells = [[str(row[index]) for row in rows] for index in range(len(columns))]
+    wide = [max(map(len, [str(head), *column])) for head, column in zip(columns, cells, strict=True)]
+    tight = [
+        max(map(len, [*str(head).split(), "", *column])) for head, column in zip(columns, cells, strict=True)
+    ]
+    fits = sum(wide) + 2 * len(wide) - 2 <= width()
+    parts = [list(range(len(columns)))] if fits else blocks(tight, keys, width())
+    for number, part in enumerate(parts):
+        if number:
+            print()
+        _table([(str(columns[at]), (wide if fits else tight)[at], cells[at]) for at in part])
+    if marks := legend(cell for row in rows for cell in row):
+        print(marks)
+
+
+def blocks(widths: Sequence[int], keys: int, room: int) -> list[list[int]]:
+    """Deal columns out to tables that are as wide as there is room, two blanks between them.
+
+    Examples
+    --------
+    >>> blocks([6, 8, 8, 8], keys=1, room=26)
+    [[0, 1, 2], [0, 3]]
+    """
+    first = list(range(keys)) if sum(widths[:keys]) + 2 * keys <= room // 2 else []
+    found = [list(first)]
+    for at in range(len(first), len(widths)):
+        taken = sum(widths[other] + 2 for other in found[-1])
+        if found[-1] != first and taken + widths[at] > room:
+            found.append(list(first))
+        found[-1].append(at)
+    return found
+
+
+def _table(columns: Sequence[tuple[str, int, Sequence[str]]]) -> None:
+    """Print columns (heading, width, cells) beside each other."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for index, column in enumerate(columns):
-        numbers = bool(rows) and all(str(row[index])[:1].isdigit() or row[index] == "-" for row in rows)
-        table.add_column(escape(str(column)), justify="right" if numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+    for head, wide, cells in columns:
+        numbers = bool(cells) and all(_is_number(cell) for cell in cells)
+        table.add_column(
+            escape(head), justify="right" if numbers else "left", overflow="fold", width=min(wide, width())
+        )
+    for row in zip(*(cells for _, _, cells in columns), strict=True):
+        table.add_row(*map(escape, row))
     screen = console()
     with screen.capture() as captured:
         screen.print(table, highlight=False)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
-    from janus_sim.record import legend  # the package brings NumPy, which --help must not
 
-    if marks := legend(cell for row in rows for cell in row):
-        print(marks)
+
+def _is_number(cell: str) -> bool:
+    return cell == "-" or cell.removeprefix("+").removeprefix("-")[:1].isdigit()
+
+
+def say(text: str) -> None:
+    """Print sentences: on a terminal lines end between words."""
+    wide = width() if sys.stdout.isatty() else 10_000
+    print("\n".join(textwrap.fill(line, wide, break_long_words=False) for line in text.splitlines()))
+
+
+def width() -> int:
+    """Return how many characters a line of standard output has room for."""
+    return console().width
 
 
 def console(stderr: bool = False) -> Console:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,16 +26,30 @@ def timeline(
     folder: Folder, names: Names = None, out: Out = None, ranks: Ranks = "0", steps: Count = 1
 ) -> None:
     """Write Chrome traces as PyTorch's profiler does; open them at ui.perfetto.dev."""
-    from janus_sim.results.explain import called, choose
+    from janus_sim.results.choosing import choose
+    from janus_sim.results.explain import called
     from janus_sim.results.metrics import ranks_of as ranks_in
     from janus_sim.results.store import open_results
 
-    wanted = ranks_of(ranks)
+    wanted, target = ranks_of(ranks), out or folder / "timeline"
+    check_target(target)
     results = open_results(folder)
     chosen = [choose(results, name, str(folder)) for name in names] if names else results
     fitting(wanted, steps, ((called(one), ranks_in(one.record), len(one.record.steps)) for one in chosen))
-    for path in write(chosen, out or folder / "timeline", wanted, steps):
+    for path in write(chosen, target, wanted, steps):
         print(path)
+    for scenario, _ in () if names else results.failures:
+        print(f"{scenario.get('name')} failed: it has no timeline", file=sys.stderr)
+
+
+def check_target(folder: Path, option: str = "--out") -> None:
+    """Refuse a folder of timelines that is a file, or cannot be made."""
+    from janus_sim.errors import InputError, Mistake
+    from janus_sim.files import check_place
+
+    if folder.exists() and not folder.is_dir():
+        raise InputError(Mistake(f"{folder}:", f"is a file; write a folder after {option}"))
+    check_place(folder, option)
 
 
 def ranks_of(text: str) -> list[int]:

@@ -62,19 +62,22 @@ def info(files: File, gpus: Gpus = None, form: Form = Format.table) -> None:
 def plot(files: File, layer: Layer = None, out: Out = None) -> None:
     """Draw the load of each expert over the steps, and the imbalance over time."""
     from janus_sim.errors import InputError, Mistake
-    from janus_sim.results import figures_trace
+    from janus_sim.files import check_file
+    from janus_sim.results import figures, figures_trace
     from janus_sim.traces import read_traces
     from janus_sim.traces.measure import loads, measured
 
+    target = out or files[0].with_suffix(".png")
+    check_file(target, "--out")
     trace = read_traces(files)
     if layer is not None and layer >= len(trace.experts):
         raise InputError(Mistake("--layer", f"{layer}; the trace has layers 0 to {len(trace.experts) - 1}"))
     found = measured(trace)
     chosen = int(found.max_over_mean.mean(axis=(0, 1)).argmax()) if layer is None else layer
-    target = (out or files[0].with_suffix(".png")).with_suffix("")
     name = trace.info.model or files[0].stem
     figure = figures_trace.draw(found.steps, loads(trace, chosen), chosen, found.max_over_mean, name)
-    print(figures_trace.write(figure, target))
+    numbers = figures_trace.numbers(found.steps, found.max_over_mean)
+    print("\n".join(map(str, figures.write(figure, figures.stem(target), numbers))))
 
 
 def _shape(trace: Recorded) -> None:

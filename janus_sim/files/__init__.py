@@ -24,7 +24,7 @@ from janus_sim.files.spec import (
     show,
     validate,
 )
-from janus_sim.files.writing import check_folder, digest, replace_folder, write_whole
+from janus_sim.files.writing import check_file, check_folder, check_place, digest, replace_folder, write_whole
 
 __all__ = [
     "Bandwidth",
@@ -39,7 +39,9 @@ __all__ = [
     "Seconds",
     "Short",
     "Spec",
+    "check_file",
     "check_folder",
+    "check_place",
     "digest",
     "find",
     "join",

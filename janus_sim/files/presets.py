@@ -50,9 +50,8 @@ def find(room: str, name: str | Path, beside: Path | None = None, where: str = "
         for folder in (beside, Path()):
             if folder is not None and (folder / path).is_file():
                 return folder / path
-        raise InputError(
-            Mistake(where or f"{text}:", "no such file" if not where else f'no such file "{text}"')
-        )
+        found = "is a folder, no .yaml file" if path.is_dir() else "no such file"
+        raise InputError(Mistake(where or f"{text}:", found if not where else f'{found}: "{text}"'))
     for root in _ROOTS:
         if text and (root / room / f"{text}.yaml").is_file():
             return root / room / f"{text}.yaml"

@@ -46,7 +46,45 @@ def write_whole(path: str | Path, content: bytes | Callable[[Path], None]) -> No
         temporary.unlink(missing_ok=True)
 
 
-def check_folder(target: str | Path) -> None:
+def check_file(path: str | Path, option: str) -> None:
+    """Refuse a file that cannot be written.
+
+    Parameters
+    ----------
+    path : str or Path
+    option : str
+        What named it, for the message.
+
+    Raises
+    ------
+    InputError
+        Before anything is simulated or written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(Mistake(f"{path}:", f"is a folder; write the name of a file after {option}"))
+    if path.exists() and not os.access(path, os.W_OK):
+        raise InputError(Mistake(f"{path}:", f"is not to be written; write another file after {option}"))
+    check_place(path, option)
+
+
+def check_place(path: str | Path, option: str) -> None:
+    """Refuse a file or folder that cannot be made; folders above it that are missing can.
+
+    Raises
+    ------
+    InputError
+        Before anything is simulated or written.
+    """
+    above = next(folder for folder in Path(path).absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise InputError(Mistake(f"{path}:", f"cannot be made: {above} is no folder; write another {option}"))
+    if not os.access(above, os.W_OK | os.X_OK):
+        words = f"cannot be made: nobody may write into {above}; write another {option}"
+        raise InputError(Mistake(f"{path}:", words))
+
+
+def check_folder(target: str | Path, option: str = "--out") -> None:
     """Refuse a folder that holds something else than an earlier result, or that cannot be made.
 
     Raises
@@ -54,22 +92,17 @@ def check_folder(target: str | Path) -> None:
     InputError
         Before anything is simulated or written.
     """
-    target = Path(target)
+    target, elsewhere = Path(target), f"write the results elsewhere with {option}"
+    check_place(target, option)
     if not target.exists():
-        above = next(folder for folder in target.absolute().parents if folder.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-            raise InputError(
-                Mistake(f"{target}:", f"cannot be made in {above}; write the results elsewhere with --out")
-            )
         return
     if not target.is_dir():
-        raise InputError(Mistake(f"{target}:", "is not a folder; write the results elsewhere with --out"))
+        raise InputError(Mistake(f"{target}:", f"is not a folder; {elsewhere}"))
+    if not os.access(target, os.W_OK | os.X_OK):
+        raise InputError(Mistake(f"{target}:", f"nobody may write into it; {elsewhere}"))
     if any(target.iterdir()) and not any((target / mark).is_file() for mark in MARKS):
-        raise InputError(
-            Mistake(
-                f"{target}:", "holds something else than a result; write the results elsewhere with --out"
-            )
-        )
+        words = f"holds something else than a result (there is no {' and no '.join(MARKS)}); {elsewhere}"
+        raise InputError(Mistake(f"{target}:", words))
 
 
 def replace_folder(target: str | Path, fill: Callable[[Path], None]) -> None:

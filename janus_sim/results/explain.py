@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from janus_sim.errors import InputError, Mistake
-from janus_sim.record import unmarked
 from janus_sim.results.critical_path import PARTS
 from janus_sim.results.result import Result
 from janus_sim.units import format_time
@@ -197,43 +195,3 @@ def why(waterfall: Waterfall, most: int = 2) -> str:
 
 def _told(parts: Sequence[Part], how: str) -> str:
     return " and ".join(f"{format_time(abs(p.change))} {how} on {REASONS.get(p.name, p.name)}" for p in parts)
-
-
-def choose(results: Sequence[Result], name: str, where: str) -> Result:
-    """Return the result of a folder that is called so: by scenario, or by policy where that is one.
-
-    Raises
-    ------
-    InputError
-        If there is none, or several.
-    """
-    exact = [result for result in results if _called(result, "name", name)]
-    found = exact or [result for result in results if _called(result, "policy", name)]
-    if len(found) == 1:
-        return found[0]
-    names = [str(result.scenario.get("name", "")) for result in found or results]
-    listed = ", ".join(f'"{word}"' for word in names[:8]) + (", ..." if len(names) > 8 else "")
-    said = f"{len(found)} scenarios have the policy" if found else "no scenario and no policy is called"
-    raise InputError(Mistake(where, f'{said} "{name}"; write one of {listed}'))
-
-
-def _called(result: Result, by: str, name: str) -> bool:
-    """Say whether a result is called so, with or without its marks."""
-    return unmarked(str(result.scenario.get(by))) == unmarked(name)
-
-
-def ends(results: Sequence[Result], where: str) -> tuple[Result, Result]:
-    """Return the baseline of a folder and the fastest of the others, where nobody named two.
-
-    Raises
-    ------
-    InputError
-        If the folder holds one result, or several points of a grid.
-    """
-    policies = [result.scenario.get("policy") for result in results]
-    if len(results) < 2 or len(set(policies)) != len(policies):
-        raise InputError(
-            Mistake(where, f"holds {len(results)} scenarios; name two of them, as janus-sim explain DIR A B")
-        )
-    base = next((result for result in results if result.scenario.get("baseline")), results[0])
-    return base, min((result for result in results if result is not base), key=step_seconds)

@@ -6,7 +6,7 @@ by colour-blind readers too. The bytes of a file hang on its numbers alone: no d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,12 @@ from janus_sim.results.figures_style import STYLE, Width, style
 from janus_sim.results.result import Result
 from janus_sim.results.store import write_csv
 
+#: The files of a figure, and what is kept out of each, so that its bytes hang on the numbers alone.
+FORMS: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    ".svg": {"Date": None, "Creator": None},
+}
 #: So many policies are compared at most.
 MOST_POLICIES = 4
 
@@ -56,17 +62,15 @@ def draw(
     ]
 
 
-def write(figure: Figure, path: Path, numbers: pd.DataFrame | None = None) -> list[Path]:
+def write(
+    figure: Figure, path: Path, numbers: pd.DataFrame | None = None, forms: Collection[str] = tuple(FORMS)
+) -> list[Path]:
     """Write a figure as path.png, .pdf and .svg, its numbers as path.figure.csv; return the paths.
 
     Fonts are embedded (as TrueType in PDF, as outlines in SVG); there is no date and no program in the files.
     """
-    path.parent.mkdir(exist_ok=True)
-    files: dict[Path, dict[str, Any]] = {
-        path.with_name(f"{path.name}.png"): {"Software": None},
-        path.with_name(f"{path.name}.pdf"): {"CreationDate": None, "Creator": None, "Producer": None},
-        path.with_name(f"{path.name}.svg"): {"Date": None, "Creator": None},
-    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files = {path.with_name(f"{path.name}{form}"): FORMS[form] for form in forms}
     with mpl.rc_context(STYLE):
         _settle(figure)
         for file, metadata in files.items():
@@ -76,6 +80,17 @@ def write(figure: Figure, path: Path, numbers: pd.DataFrame | None = None) -> li
     beside = path.with_name(f"{path.name}.figure.csv")
     write_csv(numbers, beside)
     return [*files, beside]
+
+
+def stem(path: Path) -> Path:
+    """Return the path of a figure without the ending of one of its files.
+
+    Examples
+    --------
+    >>> stem(Path("why.png")).name, stem(Path("v1.5")).name
+    ('why', 'v1.5')
+    """
+    return path.with_suffix("") if path.suffix.lower() in FORMS else path
 
 
 def _settle(figure: Figure) -> None:

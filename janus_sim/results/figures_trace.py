@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -75,10 +75,12 @@ def finding(imbalance: NDArray[np.float64], name: str) -> str:
     return f"{name}: {words} ({first:.1f} times at the first step, at most {most:.1f})"
 
 
-def write(figure: Figure, path: Path) -> Path:
-    """Write a figure as path.png, without date or program in it."""
-    file = path.with_name(f"{path.name}.png")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(STYLE):
-        figure.savefig(file, metadata={"Software": None})
-    return file
+def numbers(steps: Sequence[int], imbalance: NDArray[np.float64]) -> pd.DataFrame:
+    """Return what the lower panel shows, a row a step: max over mean of the layers."""
+    layers = imbalance.mean(axis=1)
+    return pd.DataFrame({
+        "step": list(steps),
+        "mean_over_layers": layers.mean(axis=1),
+        "least_unequal_layer": layers.min(axis=1),
+        "most_unequal_layer": layers.max(axis=1),
+    })  # fmt: skip

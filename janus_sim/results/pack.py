@@ -98,7 +98,15 @@ def unpack(data: bytes, scenario: Mapping[str, Any]) -> Result:
         When the record was not kept.
     """
     head, packed = _open(data)
-    detail, blob = head["detail"], zlib.decompress(packed)
+    if "detail" not in head:
+        raise KeyError("detail")
+    try:
+        return _read(head["detail"], zlib.decompress(packed), scenario)
+    except (KeyError, TypeError) as error:  # whole, and of a version with other fields
+        raise ValueError("no result of this version") from error
+
+
+def _read(detail: Mapping[str, Any], blob: bytes, scenario: Mapping[str, Any]) -> Result:
     steps = tuple(StepRecord(**step) for step in detail["steps"])
     links = tuple(
         LinkRecord(**dict(zip(_LINK, row, strict=True)), series=_unfold(series, blob))

@@ -6,7 +6,9 @@ import base64
 import hashlib
 import html
 import json
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -18,16 +20,25 @@ from janus_sim.files import write_whole
 from janus_sim.results import (
     report_charts,
     report_shown,
+    report_sources,
     report_spread,
     report_table,
     report_time,
+    seeds,
     wording,
 )
 from janus_sim.results.report_charts import Chart, Charts
+from janus_sim.results.report_shown import Shown
 from janus_sim.results.result import Result
-from janus_sim.results.store import Results, open_results
+from janus_sim.results.store import open_results
 
-MOST_TEXT = 200_000  #: characters of a file that is shown
+
+@dataclass(frozen=True)
+class Report:
+    """A page, and what it had to leave out, a line each."""
+
+    text: str
+    left_out: tuple[str, ...]
 
 
 def write(folder: Path | str, target: Path | str | None = None, names: Sequence[str] = ()) -> Path:
@@ -46,64 +57,55 @@ def write(folder: Path | str, target: Path | str | None = None, names: Sequence[
     Raises
     ------
     InputError
-        If there are no results, or none of a name.
+        If there are no results, or none of a name, or a table is torn.
     """
-    folder = Path(folder)
-    path = Path(target) if target is not None else folder / "report.html"
-    title = folder.resolve().name
-    if report_spread.is_there(folder):
-        told = report_spread.tell(folder, names)
-        text = render(told.finding, told.table, told.charts, texts(folder), title)
-    else:
-        results = open_results(folder)
-        shown = report_shown.chosen(results, names, str(folder))
-        text = page(_rows(folder, results), shown, texts(folder), title)
-    write_whole(path, text.encode())
+    path = Path(target) if target is not None else Path(folder) / "report.html"
+    write_whole(path, compose(folder, names).text.encode())
     return path
 
 
-def _rows(folder: Path, results: Results) -> pd.DataFrame:
-    """Return the rows to show: with seeds their means."""
-    means = folder / "seeds.csv"
-    return pd.read_csv(means) if means.is_file() else results.table()
+def compose(folder: Path | str, names: Sequence[str] = ()) -> Report:
+    """Return the report of a folder of results, see `write`."""
+    folder = Path(folder)
+    results, title = open_results(folder), folder.resolve().name
+    run = report_sources.read(folder)
+    if report_spread.is_there(folder):
+        told = report_spread.tell(folder, results, names)
+        text = render(told.finding, told.table, told.charts, run.texts, title, run.left_out)
+        return Report(text, run.left_out)
+    shown = report_shown.chosen(results, names, str(folder))
+    table = results.table()
+    rows = seeds.means(table, results.baseline) if run.seeded and "step_time_s" in table else table
+    text = page(rows, shown, run.texts, title, run.left_out)
+    return Report(text, (*shown.left_out, *run.left_out))
 
 
-def texts(folder: Path) -> dict[str, str]:
-    """Return what was run and what it came from: the files of the experiment, scenarios, provenance."""
-    kept = sorted(path for path in (folder / "inputs").rglob("*") if path.suffix in {".yaml", ".py"})
-    found = {str(path.relative_to(folder / "inputs")): path for path in kept}
-    found |= {
-        "scenarios, as they were run": folder / "scenarios.json",
-        "provenance": folder / "provenance.json",
-    }
-    read = {
-        name: path.read_text(encoding="utf-8", errors="replace")
-        for name, path in found.items()
-        if path.is_file()
-    }
-    return {
-        name: text
-        if len(text) <= MOST_TEXT
-        else f"{text[:MOST_TEXT]}\n... {len(text) - MOST_TEXT} characters more"
-        for name, text in read.items()
-    }
-
-
-def page(table: pd.DataFrame, shown: dict[str, Result], sources: dict[str, str], title: str) -> str:
+def page(
+    table: pd.DataFrame, shown: Shown, sources: Mapping[str, str], title: str, notes: Sequence[str] = ()
+) -> str:
     """Return the page: the table, its charts, those of the results shown, and what was run."""
-    table = table if "speedup" in table else table.assign(speedup=float("nan"))
+    table = table.assign(**{name: math.nan for name in ("step_time_s", "speedup") if name not in table})
     done = report_charts.finished(table)
-    finding = wording.finding(done) if len(table) else "No results"
+    finding = wording.finding(done) if len(done) else "No results"
     rows = report_table.write(table)
     if "seeds" in table:
         rows += "<p>Means over the seeds; each run is a row of summary.csv.</p>"
-    return render(finding, rows, _of_table(table, done) | _of_results(shown), sources, title)
+    charts = _of_table(table, done) if len(done) else {}
+    return render(finding, rows, charts | _of_results(shown), sources, title, notes)
 
 
-def render(finding: str, table: str, charts: Charts, sources: Mapping[str, str], title: str) -> str:
-    """Put the pieces of a page together: HTML, data, and the scripts that may run, known by their hashes."""
+def render(
+    finding: str, table: str, charts: Charts, sources: Mapping[str, str], title: str,
+    notes: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """Put the pieces of a page together: HTML, data, and the scripts that may run, known by their hashes.
+
+    `notes` say what is wrong with the sources.
+    """
     data = json.dumps(
-        {name: chart for name, (chart, _) in charts.items()}, separators=(",", ":"), allow_nan=False
+        {name: chart for name, (chart, _) in charts.items() if chart},
+        separators=(",", ":"),
+        allow_nan=False,
     )
     script, library = _text("page.js"), get_plotlyjs()
     if "</script" in library:  # pragma: no cover
@@ -114,7 +116,8 @@ def render(finding: str, table: str, charts: Charts, sources: Mapping[str, str],
         policy=" ".join(_hash(code) for code in (library, script)),
         style=_text("page.css"),
         table=table,
-        sections="\n".join(_section(name, words) for name, (_, words) in charts.items()),
+        sections="\n".join(_section(name, words, chart) for name, (chart, words) in charts.items()),
+        notes="\n".join(f"<p>{html.escape(words)}</p>" for words in notes),
         sources="\n".join(_source(name, text) for name, text in sources.items()),
         data=data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"),
         library=library,
@@ -139,31 +142,47 @@ def _of_table(table: pd.DataFrame, done: pd.DataFrame) -> Charts:
     ])  # fmt: skip
 
 
-def _of_results(shown: dict[str, Result]) -> Charts:
-    """Return the charts of results, one by one: the ways between them, links and timelines."""
-    at = report_shown.told(shown)
-    found: list[tuple[str, Chart | None, str]] = []
-    for place, (words, way) in enumerate(report_shown.ways(shown)):
+def _of_results(shown: Shown) -> Charts:
+    """Return the charts of results, one by one: the ways between them, links and timelines.
+
+    A chart that cannot be drawn leaves its heading, and why.
+    """
+    results, left = shown.results, "".join(f" Not shown: {words}" for words in shown.left_out)
+    at = report_shown.told(results) + left
+    found: Charts = {}
+    for place, (words, way) in enumerate(report_shown.ways(results)):
         heading, where = ("Why\n", at) if place == 0 else ("\n", "")
-        found.append((f"waterfall{place}", report_charts.waterfall(way), heading + words + where))
-    links = "Links\nThe share of each link's capacity in use; white is idle, grey after the end."
-    found.append(("links", report_time.heat(shown), links + at))
-    words = ("Timeline\nMachine 0: a GPU computes in the upper half of its row, communicates in the lower. "
-             "Drag to zoom all panels, double-click to see the whole step." + at)  # fmt: skip
-    found.append(("timeline", report_time.timeline(shown), words))
-    return _there(found)
+        found[f"waterfall{place}"] = report_charts.waterfall(way), heading + words + where
+    if not found:
+        found["waterfall0"] = (
+            None,
+            f"Why\nA waterfall leads from one result to another; {_has(results)}.{left}",
+        )
+    heat, line = report_time.heat(results), report_time.timeline(results)
+    links = "The share of each link's capacity in use; white is idle, grey after the end."
+    found["links"] = heat, f"Links\n{links + at if heat else f'No use of links: {_has(results)}.' + left}"
+    words = ("Machine 0: a GPU computes in the upper half of its row, communicates in the lower. "
+             "Drag to zoom all panels, double-click to see the whole step.")  # fmt: skip
+    found["timeline"] = line, f"Timeline\n{words + at if line else f'No timeline: {_has(results)}.' + left}"
+    return found
+
+
+def _has(results: Mapping[str, Result]) -> str:
+    """Say how much there is to draw."""
+    return (
+        f"here {'is' if len(results) == 1 else 'are'} {len(results) or 'no'} result{'s'[: len(results) != 1]}"
+    )
 
 
 def _there(found: Sequence[tuple[str, Chart | None, str]]) -> Charts:
     return {name: (chart, words) for name, chart, words in found if chart is not None}
 
 
-def _section(name: str, words: str) -> str:
+def _section(name: str, words: str, chart: Chart | None) -> str:
     heading, line = words.split("\n", 1)
     title = f"<h2>{html.escape(heading)}</h2>" if heading else ""
-    return (
-        f'<section>{title}<p>{html.escape(line.strip())}</p><div class="chart" id="{name}"></div></section>'
-    )
+    place = f'<div class="chart" id="{name}"></div>' if chart else ""
+    return f"<section>{title}<p>{html.escape(line.strip())}</p>{place}</section>"
 
 
 def _source(name: str, text: str) -> str:

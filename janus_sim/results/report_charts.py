@@ -26,8 +26,8 @@ from janus_sim.results.figures_style import (
 )
 
 Chart = dict[str, Any]
-#: By the id of its place: a chart, and a heading and a line of text in two lines.
-Charts = dict[str, tuple[Chart, str]]
+#: By the id of its place: a chart if it can be drawn, and a heading and a line of text in two lines.
+Charts = dict[str, tuple[Chart | None, str]]
 
 MOST_BARS = 60  #: rows of the table that are drawn
 ROW = 22  #: pixels of a bar and its gap

@@ -3,31 +3,60 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from janus_sim.errors import InputError
-from janus_sim.results import explain, figures
+from janus_sim.results import choosing, explain, figures
 from janus_sim.results.result import Result
 from janus_sim.results.store import Results
 
 MOST_WAYS = 3  #: waterfalls
 
 
-def chosen(results: Results, names: Sequence[str], where: str) -> dict[str, Result]:
-    """Return the results to show one by one, by name; those of which only a row was kept are left out."""
+@dataclass(frozen=True)
+class Shown:
+    """Results that are shown one by one, by name, and why others are not."""
+
+    results: dict[str, Result]
+    left_out: tuple[str, ...] = ()
+
+
+def chosen(results: Results, names: Sequence[str], where: str) -> Shown:
+    """Return the results to show one by one: those named, or those at the first point of the grid.
+
+    Raises
+    ------
+    InputError
+        For a named one that is not there, or torn; of the others it is said that they are left out.
+    """
     if names:
-        named = [explain.choose(results, name, where) for name in names]
-        return {explain.called(result): result for result in named}
-    first: dict[str, Result] = {}
-    points = [_point(scenario) for scenario in results.scenarios]
-    for place, (point, scenario) in enumerate(zip(points, results.scenarios, strict=True)):
-        name = str(scenario.get("policy", ""))
-        if point == points[0] and name not in first and len(first) < figures.MOST_POLICIES:
-            try:
-                first[name] = results[place]
-            except InputError:
-                continue
+        named = [choosing.choose(results, name, where) for name in names]
+        return Shown({explain.called(result): result for result in named})
+    places = _first_point(results.scenarios)
+    found: dict[str, Result] = {}
+    wrong: dict[str, list[str]] = {}
+    for name, place in list(places.items())[: figures.MOST_POLICIES]:
+        try:
+            found[name] = results[place]
+        except InputError as error:
+            wrong.setdefault(error.mistakes[0].message, []).append(name)
+    left_out = [f"{', '.join(these)}: {words}." for words, these in wrong.items()]
+    if more := list(places)[figures.MOST_POLICIES :]:
+        words = (
+            f"{figures.MOST_POLICIES} policies are shown at most; name others, as janus-sim report DIR A B"
+        )
+        left_out.append(f"{', '.join(more)}: {words}.")
+    return Shown(found, tuple(left_out))
+
+
+def _first_point(scenarios: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the place of each policy at the first point of the grid."""
+    first: dict[str, int] = {}
+    for place, scenario in enumerate(scenarios):
+        if _point(scenario) == _point(scenarios[0]):
+            first.setdefault(str(scenario.get("policy", "")), place)
     return first
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.results import report_table
+from janus_sim.results import reading, report_table
 from janus_sim.results.figures_style import BLUE, ORANGE, VERMILLION
 from janus_sim.results.report_charts import GRID, LAYOUT, MOST_BARS, Chart, Charts, escaped, height
 from janus_sim.results.spread import MOST_PANELS, Spread, finding, headline, labels, strongest
-from janus_sim.results.store import INDEX
+from janus_sim.results.store import Results
 
+RANGES, TABLES = "ranges.json", ("intervals", "beats", "tornado")
+MEASURES = ("nominal", "p5", "median", "p95")
 EDGE = {"width": 1.2, "color": "#222222"}
 WITHOUT = (
     "Links, timelines and waterfalls are not here: of each draw the step time was kept alone. "
@@ -33,34 +36,61 @@ class Told:
 
 
 def is_there(folder: Path) -> bool:
-    """Say whether a folder is one of `janus-sim uncertainty`."""
-    return (folder / "tornado.csv").is_file() and not (folder / INDEX).is_file()
+    """Say whether a folder is one of `janus-sim uncertainty`: one of its files is enough."""
+    return any((folder / name).is_file() for name in (RANGES, *(f"{table}.csv" for table in TABLES)))
 
 
-def tell(folder: Path, names: Sequence[str] = ()) -> Told:
+def tell(folder: Path, results: Results, names: Sequence[str] = ()) -> Told:
     """Read the tables of a folder and draw them.
 
     Raises
     ------
     InputError
-        If results of single scenarios are asked for: there are none.
+        If a table is torn, or results of single scenarios are asked for: there are none.
     """
     if names:
         words = (
             "cannot be shown one by one: of each draw the step time was kept alone; report a folder of run"
         )
         raise InputError(Mistake(f"{folder}: {', '.join(names)}", words))
-    intervals, beats, tornado = (
-        pd.read_csv(folder / f"{name}.csv") for name in ("intervals", "beats", "tornado")
-    )
-    draws = len(set(pd.read_csv(folder / "draws.csv")["uncertainty.draw"])) - 1
-    found = Spread(draws, intervals, beats, tornado)
+    found = read(folder, results)
     charts: Charts = {"intervals": (bars(found), f"Speedup\n{_few(found)}")}
     for place, (words, chart) in enumerate(tornados(found)):
         heading = "What it hangs on\n" if place == 0 else "\n"
         charts[f"tornado{place}"] = (chart, heading + words)
-    table = f"{report_table.plain(intervals)}<p>{html.escape(WITHOUT)}</p>"
+    table = f"{report_table.plain(found.intervals)}<p>{html.escape(WITHOUT)}</p>"
     return Told(finding(found), table, charts)
+
+
+def read(folder: Path, results: Results) -> Spread:
+    """Read what the draws came to, but for who beats whom: the page does not tell it.
+
+    Raises
+    ------
+    InputError
+        If a table is torn.
+    """
+    intervals = reading.rows(folder / "intervals.csv", (*MEASURES, "beats_baseline"))
+    tornado = reading.rows(folder / "tornado.csv", ("correlation", "swing"))
+    ranges = _ranges(folder / RANGES)
+    if len(tornado) != len(intervals) * ranges:
+        words = f"has {len(tornado)} rows for {ranges} ranges and the {len(intervals)} rows of intervals.csv"
+        raise reading.broken(folder / "tornado.csv", words)
+    failed = {_draw(one) for one, _ in results.failures}
+    drawn = {_draw(one) for one in results.scenarios} - failed - {None, -1}
+    return Spread(len(drawn), intervals, pd.DataFrame(), tornado)
+
+
+def _draw(scenario: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    return scenario.get("point", {}).get("uncertainty.draw")
+
+
+def _ranges(path: Path) -> int:
+    """Return how many constants were drawn."""
+    told = reading.json_of(path)
+    if not (isinstance(told, dict) and isinstance(told.get("ranges"), list)):
+        raise reading.broken(path, 'has no list "ranges"')
+    return len(told["ranges"])
 
 
 def _few(found: Spread) -> str:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, overload
 
 from janus_sim.errors import InputError, Mistake
 from janus_sim.files import digest
+from janus_sim.results import reading
 from janus_sim.results.pack import Head, pack, plain, read_head, unpack
+from janus_sim.results.reading import AGAIN, INDEX, RUNS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from janus_sim.results.result import Result
 
-RUNS, INDEX, UNFINISHED = "runs", "scenarios.json", "sweep.json"
+DETAILED = "give its `janus-sim run` again with a larger --details, or ask for fewer scenarios"
 
 
 class Store:
@@ -61,9 +63,11 @@ class Store:
         try:
             return unpack(self.path(key).read_bytes(), scenario)
         except KeyError:
-            words = "only its row of the table was kept; run it again with more --details"
+            words = f"of this scenario only the row of the table was kept; {DETAILED}"
+        except FileNotFoundError:
+            words = f"its run is not there ({self.path(key)}); {AGAIN}"
         except (OSError, ValueError):
-            words = "is not there or torn; run it again"
+            words = f"its run is torn ({self.path(key)}); {AGAIN}"
         raise InputError(Mistake(f"{self.folder.parent}: {name}", words))
 
     def drop_others(self, keys: Sequence[str]) -> None:
@@ -96,7 +100,7 @@ class Results(Sequence["Result"]):
         """Folder, row of its summary, and entry of its `scenarios.json`; what stands twice is taken once."""
         found: dict[str, tuple[int, int, dict[str, Any]]] = {}
         for number, folder in enumerate(self.folders):
-            for row, entry in enumerate(json.loads((folder / INDEX).read_text(encoding="utf-8"))):
+            for row, entry in enumerate(reading.entries(folder / INDEX)):
                 found.setdefault(_identity(entry), (number, row, entry))
         rows = list(found.values())
         if self._one_sweep(entry for _, _, entry in rows):
@@ -116,10 +120,26 @@ class Results(Sequence["Result"]):
         """What was run, of each result; quick."""
         return tuple(entry["scenario"] for _, entry in self._done)
 
+    @property
+    def failures(self) -> tuple[tuple[Mapping[str, Any], str], ...]:
+        """What failed, each with its error."""
+        return tuple((one["scenario"], str(one["error"])) for _, _, one in self._rows if "error" in one)
+
+    @property
+    def baseline(self) -> str | None:
+        """The policy that the others are compared with, if the folder says one."""
+        found = (entry["scenario"] for _, _, entry in self._rows)
+        return next((str(one.get("policy", "")) for one in found if one.get("baseline")), None)
+
     def table(self) -> pd.DataFrame:
         """Return one row a scenario, failed ones too; speedups over the baseline in any of the folders.
 
         A notebook shows it in words; `to_latex()` writes them for a paper.
+
+        Raises
+        ------
+        InputError
+            When a table is not there or torn.
         """
         from janus_sim.results.table import Table
 
@@ -130,7 +150,7 @@ class Results(Sequence["Result"]):
 
         from janus_sim.results import tables
 
-        read = [pd.read_csv(folder / "summary.csv") for folder in self.folders]
+        read = [reading.summary(folder) for folder in self.folders]
         if len(read) == 1:
             return read[0]
         whole = pd.concat(read, ignore_index=True)
@@ -138,9 +158,9 @@ class Results(Sequence["Result"]):
         table = whole.iloc[[starts[folder] + row for folder, row, _ in self._rows]].reset_index(drop=True)
         told = [entry["scenario"] for _, _, entry in self._rows]
         table = table[tables.ordered(table.columns, [one.get("point", {}) for one in told])]
-        baselines = [one["policy"] for one in told if one.get("baseline")]
         one_sweep = self._one_sweep(entry for _, _, entry in self._rows)
-        return tables.add_speedup(table, baselines[0]) if baselines and one_sweep else table
+        known = self.baseline is not None and "step_time_s" in table
+        return tables.add_speedup(table, self.baseline or "") if known and one_sweep else table
 
     def __len__(self) -> int:
         return len(self._done)
@@ -164,7 +184,15 @@ class Results(Sequence["Result"]):
     def _repr_html_(self) -> str:
         from janus_sim.results import notebook
 
-        return notebook.table(self.table())
+        return notebook.table(self.table()) + (f"<p>{self._gaps()}</p>" if self._gaps() else "")
+
+    def _gaps(self) -> str:
+        """Say that shards of a sweep are missing."""
+        places = {entry.get("place", 0) for _, _, entry in self._rows}
+        if not self._one_sweep(entry for _, _, entry in self._rows):
+            return ""
+        many = len(set(range(max(places, default=-1) + 1)) - places)
+        return f"At least {many} rows of the grid are in none of these folders." if many else ""
 
 
 def open_results(*folders: Path | str) -> Results:
@@ -175,7 +203,7 @@ def open_results(*folders: Path | str) -> Results:
     InputError
         If a folder holds no results, or a sweep that is not finished.
     """
-    mistakes = [_missing(Path(folder)) for folder in folders if not (Path(folder) / INDEX).is_file()]
+    mistakes = [told for folder in folders if (told := reading.missing(Path(folder)))]
     if mistakes or not folders:
         raise InputError(mistakes or Mistake("open_results", "is told no folder"))
     return Results([Path(folder) for folder in folders])
@@ -224,11 +252,3 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 
 def _identity(entry: Mapping[str, Any]) -> str:
     return json.dumps([entry.get("key"), entry["scenario"]], sort_keys=True)
-
-
-def _missing(folder: Path) -> Mistake:
-    if (folder / UNFINISHED).is_file():
-        many = len(list((folder / RUNS).glob("*.run")))
-        words = f"holds a sweep that is not finished ({many} runs are done); give its `janus-sim run` again"
-        return Mistake(str(folder), words)
-    return Mistake(str(folder), "holds no results; write a folder that `janus-sim run` has filled")

@@ -40,4 +40,4 @@ def written(experiment: Experiment, scenarios: Sequence[Scenario]) -> dict[str, 
             if key not in seen:
                 seen.add(key)
                 paths |= builds.named(room, value, scenario.beside)
-    return found | {name: path.read_text(encoding="utf-8") for name, path in sorted(paths.items())}
+    return found | {name: path.read_bytes().decode() for name, path in sorted(paths.items())}

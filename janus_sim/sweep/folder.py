@@ -21,9 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from janus_sim.files import check_folder, write_whole
-from janus_sim.results.store import RUNS, UNFINISHED, Store
-
-MARK = "provenance.json"
+from janus_sim.results.reading import MARK, RUNS, UNFINISHED
+from janus_sim.results.store import Store
 
 
 class Folder:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from janus_sim.files import write_whole
 from janus_sim.results.pack import read_head
+from janus_sim.results.reading import MARK
 from janus_sim.scenario import Experiment, Scenario
 from janus_sim.scenario.written import written
 from janus_sim.sweep.checking import check_experiment
-from janus_sim.sweep.folder import MARK, Folder
+from janus_sim.sweep.folder import Folder
 from janus_sim.sweep.grid import Grid, Memory, shard
 from janus_sim.sweep.origin import provenance
 from janus_sim.sweep.work import Task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ class RefusedError(Exception):
 
 
 def header(path: Path) -> list[str]:
-    """Return the names of the columns; of a packed file (.gz) too.
+    """Return the names of the columns; of a packed file (.gz) too, and without the mark that Excel sets.
 
     Raises
     ------
@@ -32,10 +33,10 @@ def header(path: Path) -> list[str]:
             line = stream.read(2000).partition(b"\n")[0]
     except (pa.ArrowException, OSError) as error:
         raise RefusedError(f"cannot be read ({error})") from None
-    text = line.decode("utf-8", errors="replace").strip()
+    text = line.decode("utf-8-sig", errors="replace").strip()
     if text and not text.isprintable():
         raise RefusedError("is not text")
-    return [name.strip() for name in text.split(",")]
+    return [name.strip() for name in next(csv.reader([text]), [])]
 
 
 def read_columns(path: Path, kinds: Mapping[str, type]) -> Table:

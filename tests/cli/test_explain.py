@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import COMMAND, Run
+from tests.cli.terminal import seen
 
 PARTS = ("compute", "small-kernel loss", "launch and CPU", "NIC m1.nic0", "remainder", "step time")
 
@@ -67,10 +68,33 @@ def test_two_folders_are_compared_and_named_apart(janus_sim: Run, ran: Path, tin
     assert "bytes over the NICs" in told["why"]
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_on_a_terminal_nothing_is_wider_than_it(columns: int, ran: Path) -> None:
+    """Bars are as long as there is room, columns that do not fit stand below, each with its policy."""
+    shown = seen([str(COMMAND), "explain", "ran"], columns, ran.parent)
+    assert max(map(len, shown)) <= columns
+    bars = [line for line in shown if line.rstrip().endswith(("+++", "---"))]
+    assert len(bars) >= 3
+    assert all(line[0].isalpha() for line in bars)
+    again = [str(COMMAND), "run", "tiny.yaml", "--out", "ran", "--no-figures"]
+    table = seen(again, columns, ran.parent)
+    assert max(map(len, table)) <= columns
+    heads = [line for line in table if line.startswith("policy")]
+    assert len(heads) > 1
+    words = " ".join(heads).split()
+    assert {"ms", "speedup", "MFU", "fits", "paradigms"} <= set(words)
+    assert len([line for line in table if line.startswith("data_centric  ")]) == len(heads) + 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("nowhere",), "holds no results"),
+        (("nowhere",), "there is no such folder"),
+        (("tiny.yaml",), "is a file"),
+        (("ran/summary.csv",), "is a file; write its folder, ran"),
+        ((".",), "holds no results; write one of ran"),
+        (("ran", "expert_centric", "janus", "--figure", "ran"), "is a folder; write the name of a file"),
+        (("ran", "a", "b", "c"), "is not two names"),
         (("ran", "expert_centric", "yours"), 'no scenario and no policy is called "yours"'),
         (("ran", "janus"), "is not two names"),
     ],

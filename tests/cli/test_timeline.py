@@ -76,6 +76,7 @@ def test_names_are_those_of_a_real_trace(janus_sim: Run, ran: Path) -> None:
         (("--ranks", "0,2"), "there is no rank 2; write ranks from 0 to 1"),
         (("--ranks", "all"), "is no list of ranks"),
         (("--steps", "3"), "3 are more than expert_centric has: 2 steps; write 2 at most"),
+        (("--out", "tiny.yaml"), "is a file; write a folder after --out"),
         (("nobody",), "no scenario and no policy is called"),
     ],
 )
@@ -83,3 +84,33 @@ def test_what_is_not_there_is_told(words: tuple[str, ...], said: str, janus_sim:
     done = janus_sim("timeline", "ran", *words)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--ranks", "0,2"), "there is no rank 2; write ranks from 0 to 1"),
+        (("--steps", "2"), "2 are more than expert_centric has: 1 step; write 1 at most"),
+        (("--details", "2"), "of 3 runs 2 keep their spans; write --details 3"),
+        (("alike=machines", "--ranks", "1"), "there is no rank 1; write ranks from 0 to 0"),
+    ],
+)
+def test_a_run_that_will_not_have_the_timelines_asked_for_does_not_begin(
+    dry: tuple[str, ...], asked: tuple[str, ...], said: str, janus_sim: Run, tiny: Path
+) -> None:
+    done = janus_sim("run", tiny, "--timeline", "traces", *asked, *dry)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert [path.name for path in tiny.parent.iterdir()] == ["tiny.yaml"]
+
+
+@pytest.mark.parametrize("target", ["tiny.yaml", "tiny.yaml/deep"])
+def test_targets_that_cannot_be_written_are_told_before_anything_runs(
+    target: str, janus_sim: Run, tiny: Path
+) -> None:
+    for words in (("--out", target), ("--timeline", target), ("--out", target, "--dry-run")):
+        done = janus_sim("run", tiny, *words)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert f"{target}:" in done.stderr
+        assert words[0] in done.stderr

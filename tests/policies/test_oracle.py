@@ -24,7 +24,7 @@ from janus_sim.policies import (
     Policy,
     Replicate,
 )
-from janus_sim.results.explain import choose
+from janus_sim.results.choosing import choose
 from janus_sim.results.wording import finding
 from janus_sim.scenario.plug import policy_from
 from janus_sim.workload.layer import MoELayer, Plan, RoutedLayer

@@ -26,6 +26,7 @@ from janus_sim.results import (
     store,
     tables,
 )
+from janus_sim.results.report_shown import Shown
 from janus_sim.results.result import Result
 from janus_sim.results.spread import Spread, spread
 
@@ -83,7 +84,7 @@ def test_words_of_users_stay_words(results: list[Result]) -> None:
     ]
     table = tables.add_speedup(tables.summary(named), HOSTILE + "0")
     page = report.page(
-        table, {str(one.scenario["policy"]): one for one in named}, {HOSTILE: HOSTILE}, HOSTILE
+        table, Shown({str(one.scenario["policy"]): one for one in named}), {HOSTILE: HOSTILE}, HOSTILE
     )
     own = page.replace(report.get_plotlyjs(), "")
     assert "<img" not in own
@@ -93,8 +94,8 @@ def test_words_of_users_stay_words(results: list[Result]) -> None:
 
 def test_only_the_named_are_shown(folder: Path) -> None:
     opened = store.open_results(folder)
-    assert list(report_shown.chosen(opened, (), "x")) == ["expert_centric", "data_centric"]
-    assert list(report_shown.chosen(opened, ["data_centric"], "x")) == ["data_centric"]
+    assert list(report_shown.chosen(opened, (), "x").results) == ["expert_centric", "data_centric"]
+    assert list(report_shown.chosen(opened, ["data_centric"], "x").results) == ["data_centric"]
 
 
 def test_failed_scenarios_are_rows_with_their_error_and_no_bars(results: list[Result]) -> None:
@@ -107,12 +108,12 @@ def test_failed_scenarios_are_rows_with_their_error_and_no_bars(results: list[Re
     chart = report_charts.speedups(table)
     assert chart
     assert chart["data"][0]["y"] == ["expert_centric"]
-    data_of(report.page(table, {}, {}, "failed"))
+    data_of(report.page(table, Shown({}), {}, "failed"))
 
 
 def test_a_page_without_any_result_says_so(results: list[Result]) -> None:
     table = tables.summary(results).assign(step_time_s=np.nan)
-    assert data_of(report.page(table, {}, {}, "none")) == {}
+    assert data_of(report.page(table, Shown({}), {}, "none")) == {}
 
 
 def test_a_long_table_is_cut(results: list[Result]) -> None:
@@ -128,7 +129,7 @@ def test_of_a_table_too_long_for_bars_each_row_is_a_dot(results: list[Result]) -
     long = pd.concat(
         [table.assign(micro_batch_size=size) for size in range(1, 101)], ignore_index=True
     )  # fmt: skip
-    charts = data_of(report.page(long, {}, {}, "many"))
+    charts = data_of(report.page(long, Shown({}), {}, "many"))
     dots = charts["speedup"]["data"]
     assert [len(one["x"]) for one in dots] == [100, 100]
     assert dots[1]["text"][99] == "micro batch size 100"
@@ -138,10 +139,17 @@ def test_of_a_table_too_long_for_bars_each_row_is_a_dot(results: list[Result]) -
 def test_with_seeds_their_means_are_shown_with_intervals(
     results: list[Result], folder: Path, tmp_path: Path
 ) -> None:
-    one = tables.add_speedup(tables.summary(results), "expert_centric").assign(seed=0)
-    other = one.assign(seed=1, speedup=one["speedup"] * [1.0, 1.1])
-    means = seeds.means(pd.concat([one, other], ignore_index=True), "expert_centric")
-    store.write_csv(means, folder / "seeds.csv")
+    seeded = [
+        Result(one.record, dict(one.scenario) | {"name": f"{one.scenario['name']} seed={seed}", "seed": seed})
+        for seed in (0, 1)
+        for one in results
+    ]
+    one = tables.add_speedup(tables.summary(results), "expert_centric")
+    other = one.assign(speedup=one["speedup"] * [1.0, 1.1])
+    table = pd.concat([one, other], ignore_index=True)
+    names = {"scenario": [str(each.scenario["name"]) for each in seeded], "seed": [0, 0, 1, 1]}
+    store.save(seeded, folder, table.assign(**names))
+    store.write_csv(seeds.means(table.assign(**names), "expert_centric"), folder / "seeds.csv")
     page = report.write(folder).read_text()
     assert "Means over the seeds" in page
     bars = data_of(page)["speedup"]["data"][0]
@@ -169,7 +177,11 @@ def uncertain(tmp_path: Path) -> Path:
     found = draws()
     for name in ("intervals", "beats", "tornado"):
         store.write_csv(getattr(found, name), target / f"{name}.csv")
-    store.write_csv(pd.DataFrame({"uncertainty.draw": range(-1, 8)}), target / "draws.csv")
+    scenarios = [
+        {"scenario": {"name": str(draw), "point": {"uncertainty.draw": draw}}} for draw in range(-1, 8)
+    ]
+    (target / "scenarios.json").write_text(json.dumps(scenarios))
+    (target / "ranges.json").write_text(json.dumps({"draws": 8, "ranges": [{}, {}]}))
     return target
 
 
@@ -267,7 +279,7 @@ def test_in_a_browser_a_long_table_scrolls_in_its_place(
     table = tables.add_speedup(tables.summary(results), "expert_centric")
     long = pd.concat([table] * 100, ignore_index=True)
     path = tmp_path / "page.html"
-    path.write_text(report.page(long, {}, {}, "many"))
+    path.write_text(report.page(long, Shown({}), {}, "many"))
     chromium.set_window_size(700, 1000)
     chromium.get(path.as_uri())
     high = "return document.querySelector('.wide').clientHeight"
@@ -295,7 +307,9 @@ def test_in_a_browser_words_of_users_run_nothing(
     ]
     table = tables.add_speedup(tables.summary(named), HOSTILE + "0")
     path = tmp_path / "page.html"
-    path.write_text(report.page(table, {HOSTILE: named[0], "b": named[1]}, {HOSTILE: HOSTILE}, HOSTILE))
+    path.write_text(
+        report.page(table, Shown({HOSTILE: named[0], "b": named[1]}), {HOSTILE: HOSTILE}, HOSTILE)
+    )
     chromium.get(path.as_uri())
     drawn(chromium, "speedup", ".point")
     assert HOSTILE + "0" in chromium.execute_script("return document.querySelector('#speedup').textContent")

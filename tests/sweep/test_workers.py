@@ -37,6 +37,8 @@ def test_shards_opened_together_are_the_whole(tiny: Path, tmp_path: Path, calm: 
     pd.testing.assert_frame_equal(merged.table(), open_results(calm).table())
     assert [one["name"] for one in merged.scenarios] == [one["name"] for one in open_results(calm).scenarios]
     assert len(merged[0].spans) > 0
+    assert merged._repr_html_() == open_results(calm)._repr_html_()
+    assert "rows of the grid are in none of these folders" in open_results(*folders[:2])._repr_html_()
 
 
 @pytest.mark.parametrize("part", [(0, 2), (3, 2), (13, 100)])

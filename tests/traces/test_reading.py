@@ -116,6 +116,14 @@ def test_csv_that_is_no_trace(tmp_path: Path, text: str, told: str) -> None:
     assert told in refused(tmp_path / "t.csv")
 
 
+def test_csv_as_a_spreadsheet_writes_it(tmp_path: Path) -> None:
+    """With the mark of its byte order, quoted names and the ends of lines of another system."""
+    quoted = ",".join(f'"{name}"' for name in HEADER.strip().split(","))
+    for head in (HEADER.strip(), quoted):
+        (tmp_path / "t.csv").write_bytes(f"\ufeff{head}\r\n0,0,0,0,0,7\r\n".encode())
+        assert RoutingTrace.load(tmp_path / "t.csv").at(0, 0, 0).tolist() == [[7]]
+
+
 def test_csv_of_bytes(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(bytes(range(256)) * 40)
     assert "is not text" in refused(tmp_path / "t.csv")
