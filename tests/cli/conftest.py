@@ -47,6 +47,26 @@ def tiny(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def ran_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Run the small experiment with changes, once for all tests that want it so; return its folder."""
+    from janus_sim.cli.commands import main
+
+    known: dict[tuple[str, ...], Path] = {}
+
+    def run(*changes: str) -> Path:
+        if changes not in known:
+            place = tmp_path_factory.mktemp("once")
+            (place / "tiny.yaml").write_text(TINY)
+            with pytest.raises(SystemExit) as left:
+                main(["run", str(place / "tiny.yaml"), *changes, "--out", str(place / "ran"), "--quiet"])
+            assert not left.value.code
+            known[changes] = place / "ran"
+        return known[changes]
+
+    return run
+
+
 @pytest.fixture
 def janus_sim(tmp_path: Path) -> Run:
     """Run the installed command in a temporary working directory."""

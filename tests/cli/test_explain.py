@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,9 @@ PARTS = ("compute", "small-kernel loss", "launch and CPU", "NIC m1.nic0", "remai
 
 
 @pytest.fixture
-def ran(janus_sim: Run, tiny: Path) -> Path:
+def ran(ran_once: Callable[..., Path], tiny: Path) -> Path:
     """The folder of a small run."""
-    done = janus_sim("run", tiny, "--out", "ran", "--quiet")
-    assert done.returncode == 0, done.stderr
-    return tiny.parent / "ran"
+    return Path(shutil.copytree(ran_once(), tiny.parent / "ran"))
 
 
 def waterfall(janus_sim: Run, *words: object) -> dict[str, dict[str, float]]:
@@ -74,13 +74,13 @@ def test_on_a_terminal_nothing_is_wider_than_it(columns: int, ran: Path) -> None
     shown = seen([str(COMMAND), "explain", "ran"], columns, ran.parent)
     assert max(map(len, shown)) <= columns
     bars = [line for line in shown if line.rstrip().endswith(("+++", "---"))]
-    assert len(bars) >= 3
+    assert len(bars) >= 2
     assert all(line[0].isalpha() for line in bars)
     again = [str(COMMAND), "run", "tiny.yaml", "--out", "ran", "--no-figures"]
     table = seen(again, columns, ran.parent)
     assert max(map(len, table)) <= columns
     heads = [line for line in table if line.startswith("policy")]
-    assert len(heads) > 1
+    assert (len(heads) > 1) == (columns == 80)
     words = " ".join(heads).split()
     assert {"ms", "speedup", "MFU", "fits", "paradigms"} <= set(words)
     assert len([line for line in table if line.startswith("data_centric  ")]) == len(heads) + 1
