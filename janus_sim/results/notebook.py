@@ -19,16 +19,17 @@ MOST_ROWS = 60  #: of a table
 BAR = "display:inline-block;height:14px"
 
 
-def table(rows: pd.DataFrame) -> str:
+def table(rows: pd.DataFrame, note: str = "") -> str:
     """Show the rows of a sweep in words, under what they found."""
     words = tables.text(rows.head(MOST_ROWS))
     done = rows[rows["step_time_s"].notna()] if "step_time_s" in rows else rows.head(0)
     finding = wording.finding(done) if len(done) and "speedup" in done else ""
     more = f"{len(rows)} rows" if len(rows) <= MOST_ROWS else f"The first {MOST_ROWS} of {len(rows)} rows"
     marks = f"<p>{html.escape(legend(rows['policy']))}</p>" if legend(rows["policy"]) else ""
+    said = f"<p>{html.escape(note)}</p>" if note else ""
     return (
         f"<p><strong>{html.escape(finding)}</strong></p>{_table(words.columns, words.to_numpy().tolist())}"
-        f"<p>{more}; the DataFrame has {len(rows.columns)} columns (docs/metrics.md).</p>{marks}"
+        f"<p>{more}; the DataFrame has {len(rows.columns)} columns (docs/metrics.md).</p>{said}{marks}"
     )
 
 

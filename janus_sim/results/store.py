@@ -128,8 +128,8 @@ class Results(Sequence["Result"]):
     @property
     def baseline(self) -> str | None:
         """The policy that the others are compared with, if the folder says one."""
-        found = (entry["scenario"] for _, _, entry in self._rows)
-        return next((str(one.get("policy", "")) for one in found if one.get("baseline")), None)
+        told = (entry["scenario"] for _, _, entry in self._rows)
+        return next((str(one.get("policy", "")) for one in told if one.get("baseline")), None)
 
     def table(self) -> pd.DataFrame:
         """Return one row a scenario, failed ones too; speedups over the baseline in any of the folders.
@@ -158,9 +158,9 @@ class Results(Sequence["Result"]):
         table = whole.iloc[[starts[folder] + row for folder, row, _ in self._rows]].reset_index(drop=True)
         told = [entry["scenario"] for _, _, entry in self._rows]
         table = table[tables.ordered(table.columns, [one.get("point", {}) for one in told])]
-        one_sweep = self._one_sweep(entry for _, _, entry in self._rows)
-        known = self.baseline is not None and "step_time_s" in table
-        return tables.add_speedup(table, self.baseline or "") if known and one_sweep else table
+        known = self.baseline and "step_time_s" in table
+        one_sweep = known and self._one_sweep(entry for _, _, entry in self._rows)
+        return tables.add_speedup(table, self.baseline or "") if one_sweep else table
 
     def __len__(self) -> int:
         return len(self._done)
@@ -184,14 +184,13 @@ class Results(Sequence["Result"]):
     def _repr_html_(self) -> str:
         from janus_sim.results import notebook
 
-        return notebook.table(self.table()) + (f"<p>{self._gaps()}</p>" if self._gaps() else "")
+        return notebook.table(self.table(), self._gaps())
 
     def _gaps(self) -> str:
         """Say that shards of a sweep are missing."""
-        places = {entry.get("place", 0) for _, _, entry in self._rows}
-        if not self._one_sweep(entry for _, _, entry in self._rows):
-            return ""
-        many = len(set(range(max(places, default=-1) + 1)) - places)
+        entries = [entry for _, _, entry in self._rows]
+        places = {entry.get("place", 0) for entry in entries} if self._one_sweep(entries) else set()
+        many = max(places, default=-1) + 1 - len(places)
         return f"At least {many} rows of the grid are in none of these folders." if many else ""
 
 
@@ -225,7 +224,7 @@ def save(results: Sequence[Result], folder: Path | str, summary: pd.DataFrame | 
     folder
         Must exist or have a parent.
     summary
-        The table with its speedups; by default the plain rows of the results.
+        The table with its speedups; by default rows without.
     """
     from janus_sim.results import export, tables
 

@@ -59,7 +59,8 @@ def ran_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             place = tmp_path_factory.mktemp("once")
             (place / "tiny.yaml").write_text(TINY)
             with pytest.raises(SystemExit) as left:
-                main(["run", str(place / "tiny.yaml"), *changes, "--out", str(place / "ran"), "--quiet"])
+                words = ["run", str(place / "tiny.yaml"), *changes, "--out", str(place / "ran")]
+                main([*words, "--quiet", "--no-figures"])
             assert not left.value.code
             known[changes] = place / "ran"
         return known[changes]

@@ -10,7 +10,7 @@ from janus_sim import Experiment, open_results
 from janus_sim.cli.show import Format, summary
 from janus_sim.policies import ExpertCentric, Janus, NodeLimited, Pipelined, Replicate
 from janus_sim.results import report
-from janus_sim.results.explain import choose
+from janus_sim.results.choosing import choose
 from janus_sim.sweep import sweep
 
 TWO_H100 = {"base": "two_gpus", "machine": {"gpus": {"kind": "h100-sxm5-80gb"}}}
