@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from janus_sim.results import figures_waterfall, tables, wording
-from janus_sim.results.explain import Waterfall
+from janus_sim.results.explain import NAMES, Waterfall
 from janus_sim.results.figures_style import (
     BLUE,
     GREEN,
@@ -30,7 +30,7 @@ Chart = dict[str, Any]
 Charts = dict[str, tuple[Chart | None, str]]
 
 MOST_BARS = 60  #: rows of the table that are drawn
-ROW = 22  #: pixels of a bar and its gap
+ROW, LEGEND = 22, 40  #: pixels of a bar and its gap, and of a legend of three lines
 
 #: A policy has the same colour in all charts.
 POLICY_COLOURS = (GREY, BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, YELLOW)
@@ -48,6 +48,9 @@ PATH_COLOURS = {
     "other": GREY,
 }
 
+#: What the parts of the critical path are called, as in a waterfall.
+PATH_NAMES = NAMES | {"nic": "NICs", "host": "host"}
+
 FONT = {"family": "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif", "size": 12, "color": "#222222"}
 GRID = {"gridcolor": "#E5E5E5", "zerolinecolor": "#999999", "automargin": True, "ticklabelstandoff": 5}
 #: Zoom is a drag; double click is all again.
@@ -56,7 +59,7 @@ LAYOUT: Chart = {
     "paper_bgcolor": "white",
     "plot_bgcolor": "white",
     "hoverlabel": {"align": "left"},
-    "margin": {"l": 10, "r": 20, "t": 34, "b": 44},
+    "margin": {"l": 10, "r": 40, "t": 14, "b": 44},
     "legend": {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
 }
 
@@ -93,7 +96,7 @@ def _axis(labels: Sequence[tuple[str, str]]) -> tuple[list[Any], Chart]:
 
 def height(rows: int) -> int:
     """Return the height in pixels of a chart of so many bars."""
-    return 110 + ROW * max(rows, 2)
+    return 90 + ROW * max(rows, 2)
 
 
 def speedups(summary: pd.DataFrame) -> Chart | None:
@@ -176,14 +179,14 @@ def parts(summary: pd.DataFrame, long: pd.DataFrame, colour: Mapping[str, str], 
         seconds = rows["seconds"].to_numpy(float)[: len(shown)]
         if (seconds > 0).any():
             traces.append({
-                "type": "bar", "orientation": "h", "name": str(name).replace("_", " "), "y": places,
+                "type": "bar", "orientation": "h", "name": PATH_NAMES.get(str(name), str(name)), "y": places,
                 "width": 0.74, "x": (seconds * 1e3).round(6).tolist(), "marker": {"color": colour[str(name)]},
                 "customdata": rows["share"].to_numpy(float)[: len(shown)].round(6).tolist(),
                 "hovertemplate": "%{fullData.name}: %{x:.2f} ms, %{customdata:.1%}<extra></extra>",
             })  # fmt: skip
     layout = LAYOUT | {
         "barmode": "stack",
-        "height": height(len(shown)),
+        "height": height(len(shown)) + LEGEND,
         "yaxis": axis,
         "xaxis": GRID | {"title": {"text": words, "standoff": 6}, "rangemode": "tozero"},
         "legend": LAYOUT["legend"] | {"traceorder": "normal"},

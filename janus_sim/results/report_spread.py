@@ -19,6 +19,9 @@ from janus_sim.results.store import Results
 
 RANGES, TABLES = "ranges.json", ("intervals", "beats", "tornado")
 MEASURES = ("nominal", "p5", "median", "p95")
+#: The columns of the page, as the command line calls them.
+COLUMNS = {"nominal": "as_written", "p5": "5_%", "p95": "95_%", "beats_baseline": "beats_the_baseline"}
+FORMS = {"width": "{:.2f}", "beats_the_baseline": "{:.0%}"}
 EDGE = {"width": 1.2, "color": "#222222"}
 WITHOUT = (
     "Links, timelines and waterfalls are not here: of each draw the step time was kept alone. "
@@ -58,7 +61,9 @@ def tell(folder: Path, results: Results, names: Sequence[str] = ()) -> Told:
     for place, (words, chart) in enumerate(tornados(found)):
         heading = "What it hangs on\n" if place == 0 else "\n"
         charts[f"tornado{place}"] = (chart, heading + words)
-    table = f"{report_table.plain(found.intervals)}<p>{html.escape(WITHOUT)}</p>"
+    named = found.intervals.rename(columns=COLUMNS)
+    rows = report_table.plain(named, dict.fromkeys(map(str, named), "{:.2f}x") | FORMS)
+    table = f"{rows}<p>{html.escape(WITHOUT)}</p>"
     return Told(finding(found), table, charts)
 
 

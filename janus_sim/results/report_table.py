@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -35,8 +36,8 @@ def write(table: pd.DataFrame) -> str:
     return text
 
 
-def plain(table: pd.DataFrame) -> str:
-    """Return any table as HTML: numbers with four digits, under the names of its columns.
+def plain(table: pd.DataFrame, forms: Mapping[str, str] | None = None) -> str:
+    """Return any table as HTML: numbers with four digits or as `forms` say, under the names of its columns.
 
     Examples
     --------
@@ -46,10 +47,15 @@ def plain(table: pd.DataFrame) -> str:
     </tbody></table>
     """
     words = pd.DataFrame({
-        name: [f"{value:.4g}" if _is_number(value) else str(value) for value in table[name].tolist()]
+        name: [_form(forms, str(name)).format(value) if _is_number(value) else str(value)
+               for value in table[name].tolist()]
         for name in table.columns
     })  # fmt: skip
     return _html(words.rename(columns=lambda name: str(name).replace("_", " ")), table.head(MOST_ROWS))
+
+
+def _form(forms: Mapping[str, str] | None, name: str) -> str:
+    return (forms or {}).get(name, "{:.4g}")
 
 
 def _html(words: pd.DataFrame, shown: pd.DataFrame) -> str:

@@ -58,8 +58,8 @@ def ran_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         if changes not in known:
             place = tmp_path_factory.mktemp("once")
             (place / "tiny.yaml").write_text(TINY)
+            words = ["run", str(place / "tiny.yaml"), *changes, "--out", str(place / "ran")]
             with pytest.raises(SystemExit) as left:
-                words = ["run", str(place / "tiny.yaml"), *changes, "--out", str(place / "ran")]
                 main([*words, "--quiet", "--no-figures"])
             assert not left.value.code
             known[changes] = place / "ran"

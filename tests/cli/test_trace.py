@@ -40,7 +40,9 @@ def test_import_then_info_then_plot(npz: Path, capsys: pytest.CaptureFixture[str
     assert "0 4 1.25 1.50 0.09" in text  # max/mean 1 and 3/2; Gini 0 and 3/16
     assert "contiguous blocks 1.12 1.25" in text  # 4 + 4, then 5 + 3 rows
     assert run("plot", out) == 0
-    assert capsys.readouterr().out == f"{npz.with_name('t.png')}\n"
+    written = [str(npz.with_name(f"t{form}")) for form in (".png", ".pdf", ".svg", ".figure.csv")]
+    assert capsys.readouterr().out.splitlines() == written
+    assert npz.with_name("t.figure.csv").read_text().splitlines()[0].startswith("step,mean_over_layers")
     assert npz.with_name("t.png").read_bytes().startswith(b"\x89PNG")
 
 
