@@ -46,13 +46,13 @@ def advise(
     """
     from janus_sim.advise import advise as ask
     from janus_sim.errors import InputError, Mistake
-    from janus_sim.files import check_folder
+    from janus_sim.files import check_folder, validate
     from janus_sim.scenario import Experiment
     from janus_sim.scenario.changes import changed
     from janus_sim.sweep import folder_of
 
     asked = {"topology": topology, "workload": workload, "policies": {"expert_centric": {}}}
-    experiment = Experiment(**changed(asked, changes or ())).change(folders=(Path.cwd(),))
+    experiment = validate(Experiment, changed(asked, changes or ())).change(folders=(Path.cwd(),))
     scenarios = experiment.scenarios()
     if len(scenarios) != 1:
         raise InputError(Mistake("key=a,b", "is an axis; advise is asked of one model on one cluster"))

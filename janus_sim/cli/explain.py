@@ -73,11 +73,16 @@ def explain(
 
 def _chosen(folder: Path, words: list[str]) -> tuple[tuple[Result, Path], tuple[Result, Path]]:
     """Read the two results that the words of the command line mean, each with its folder."""
+    from janus_sim.errors import InputError, Mistake
     from janus_sim.results.choosing import choose, ends
     from janus_sim.results.store import open_one, open_results
 
     other, names = _folder_and_names(words)
     if other is not None and not names:
+        for one in (folder, other):
+            if (many := len(open_results(one))) != 1:
+                found = f"holds {many} results; name one in each, as janus-sim explain DIR DIR A B"
+                raise InputError(Mistake(str(one), found))
         return (open_one(folder), folder), (open_one(other), other)
     results = open_results(folder)
     if not names:
@@ -100,9 +105,9 @@ def _folder_and_names(words: list[str]) -> tuple[Path | None, list[str]]:
             return first, words[1:]
     elif len(words) in {0, 2}:
         return None, words
-    found = "is no folder and is not two names" if len(words) == 1 else "is not two names"
+    found = {1: "is no folder and is not two names", 3: f'there is no folder "{first}"'}
     told = "write janus-sim explain DIR A B, or explain DIR DIR A B with a second folder"
-    raise InputError(Mistake(" ".join(words), f"{found}; {told}"))
+    raise InputError(Mistake(" ".join(words), f"{found.get(len(words), 'is not two names')}; {told}"))
 
 
 def _print(waterfall: Waterfall) -> None:

@@ -25,7 +25,8 @@ def report(folder: Folder, names: Names = None, html: Page = None) -> None:
     from janus_sim.results import report as reporting
 
     path = html or folder / "report.html"
-    check_file(path, "--html")
+    if html is not None:
+        check_file(html, "--html")
     told = reporting.compose(folder, names or ())
     write_whole(path, told.text.encode())
     for words in told.left_out:

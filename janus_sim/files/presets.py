@@ -59,6 +59,12 @@ def find(room: str, name: str | Path, beside: Path | None = None, where: str = "
     hint = (
         nearest(text, known) or f"; there are {', '.join(known) or 'none'}, or write the path of a .yaml file"
     )
+    if text and Path(f"{text}.yaml").is_file():
+        hint = f'; did you mean the file "{text}.yaml"?'
+    elif text and path.is_dir():
+        raise InputError(
+            Mistake(where or f"{text}:", f'"{text}" is a folder; write the path of a .yaml file')
+        )
     raise InputError(Mistake(where, f'no preset "{text}" in {room}{hint}'))
 
 

@@ -112,6 +112,8 @@ def _without(data: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _chosen(written: object, names: Sequence[object]) -> dict[str, Any]:
     known = written if isinstance(written, Mapping) else {}
+    if None in names:
+        raise ValueError("a name is empty; write the names of policies, as policies=expert_centric,janus")
     return {str(name): known.get(str(name), {}) for name in names}
 
 

@@ -127,6 +127,11 @@ def test_bad_input_is_told_and_nothing_is_written(case: str, janus_sim: Run, tin
     [
         (["run"], ["EXPERIMENT"]),
         (["run", "nowhere.yaml"], ["nowhere.yaml", "no such file"]),
+        (["run", "."], ['"." is a folder']),
+        (["run", "quickstart", "policies="], ["policies", "a name is empty"]),
+        (["advise", "-t", "two_gpus", "-w", "moe_bert", "policies.x=1"], ["policies.x", "1 is wrong"]),
+        (["report", "nowhere"], ["nowhere", "there is no such folder"]),
+        (["report", "nowhere", "--html", "/dev/null/x"], ["/dev/null/x", "--html"]),
         (["run", "quickstrt"], ['did you mean "quickstart"?']),
         (["run", "quickstart", "sed=1"], ['did you mean "seed"?']),
         (["run", "quickstart", "--format", "xml"], ["--format", "xml"]),
