@@ -118,8 +118,9 @@ class Replicate(AfterGate):
     slots_a_rank : int
         Replicas that fit on a GPU; buffers for their weights and gradients serve all layers.
     piece : int
-        Least rows of a replica. Of 1024, as that README has it, a place keeps up to 1023 rows too many: the
-        maximum ends at 1.1 to 1.6 times the mean of 64 ranks with 65,536 rows each, not at 1.01 to 1.04.
+        Least rows of a replica. With 1024, as that README has it, a place stays full whose experts find no
+        room for so many: in `ultraep_balance` (64 ranks of 65,536 rows, the fullest with 1.68 and 2.81 times
+        the mean) the fullest ends at 1.38 and 1.47 times the mean, not at the paper's 1.01 to 1.04.
     tolerance : float
         How near the planner comes to the least maximum, in parts of the mean.
     planner : float
