@@ -67,6 +67,7 @@ class Fabric:
         self._crosses = np.array([link.crosses for link in topology.links] + [False])
         self._latency = np.append(topology.latency, 0.0)  # so that the padding, -1, adds nothing
         self._nics = np.array([link.kind == "nic" for link in topology.links], dtype=bool)
+        self._ranks = range(topology.world)
         self._hashed = np.array([link.kind == "fabric" for link in topology.links] + [False])
         self._kinds = np.array([_KIND.get(link.kind, 0) for link in topology.links] + [0])
         self._open = np.zeros(links, dtype=np.int64)  # collectives that move bytes over each NIC
@@ -92,16 +93,11 @@ class Fabric:
 
     def _path(self, source: Device, target: Device, size: int) -> Path:
         whole = self._check(source, target, size)
-        route = np.array(self.topology.route(source, target), dtype=np.int32)
+        routes = [np.array(route, dtype=np.int32) for route in self.topology.queue_pairs(source, target)]
         start, cap = self._pull_line(self.topology.path_kind(source, target), whole)
-        delay = start + float(self._latency[route].sum())
-        return Path(self._ways(source, target, whole), delay, cap, whole * int(self._crosses[route].sum()))
-
-    def _ways(self, source: Device, target: Device, size: int) -> list[tuple[NDArray[np.int32], int]]:
-        """Return the route of each queue pair between two devices, and its part of the bytes."""
-        routes = self.topology.queue_pairs(source, target)
-        parts = shares(size, len(routes))
-        return [(np.array(route, dtype=np.int32), part) for route, part in zip(routes, parts, strict=True)]
+        delay = start + float(self._latency[routes[0]].sum())
+        ways = list(zip(routes, shares(whole, len(routes)), strict=True))
+        return Path(ways, delay, cap, whole * int(self._crosses[routes[0]].sum()))
 
     def _pull_line(self, kind: PathKind, size: int) -> tuple[float, float]:
         """Return the start time and the most bytes per second of a pull (worked out once)."""
@@ -128,7 +124,7 @@ class Fabric:
         if isinstance(device, tuple):
             machines = range(len(self.topology.machines))
             return len(device) == 2 and device[0] == "host" and device[1] in machines
-        return device in range(self.topology.world)
+        return device in self._ranks
 
     def transfer(
         self,

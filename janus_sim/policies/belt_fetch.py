@@ -145,12 +145,16 @@ class Fetch:
 
     def paths(self, source: Ints, target: Ints, size: int) -> Ints:
         """Return the numbers of the ways between devices; 0 from a device to itself."""
-        pairs, place = np.unique(np.stack([source, target], axis=1), axis=0, return_inverse=True)
+        hosts = self.gpu.machines  # so many numbers are below 0
+        devices = hosts + int(target.max(initial=0)) + 1
+        pairs, place = np.unique(source * devices + target + hosts, return_inverse=True)
         ways = [
             self.belt.path(device(one), device(other), size) if one != other else 0
-            for one, other in pairs.tolist()
+            for one, other in zip(
+                (pairs // devices).tolist(), (pairs % devices - hosts).tolist(), strict=True
+            )
         ]
-        return np.array(ways, dtype=np.int64)[place.ravel()]
+        return np.array(ways, dtype=np.int64)[place]
 
     def text(self, layer: MoELayer, label: str) -> int:
         """Return the number of what spans of a visit say."""

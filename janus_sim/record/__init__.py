@@ -9,7 +9,7 @@ from __future__ import annotations
 from janus_sim.record.facts import Facts, LayerRecord, LinkRecord, MemoryRecord, Record, StepRecord
 from janus_sim.record.log import SpanLog
 from janus_sim.record.marks import BOUND, LOSSY, legend, unmarked
-from janus_sim.record.spans import SPAN_COLUMNS, Columns, Spans, Words, rows_of, words_of
+from janus_sim.record.spans import SPAN_COLUMNS, Columns, Listed, Spans, Words, rows_of, words_of
 
 __all__ = [
     "BOUND",
@@ -19,6 +19,7 @@ __all__ = [
     "Facts",
     "LayerRecord",
     "LinkRecord",
+    "Listed",
     "MemoryRecord",
     "Record",
     "SpanLog",

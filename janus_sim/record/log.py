@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from janus_sim.record.spans import SPAN_COLUMNS, Columns
+from janus_sim.record.spans import SPAN_COLUMNS, Columns, Listed, Spans, Words
 
 
 class SpanLog:
@@ -101,17 +100,14 @@ class SpanLog:
         return float(self.rows[span][12])
 
     def columns(self) -> Columns:
-        """Return the spans as arrays of one length, read-only, in the order of `SPAN_COLUMNS`."""
+        """Return the spans as columns of one length, read-only, in the order of `SPAN_COLUMNS`."""
         values: Iterator[Sequence[Any]] = (
             zip(*self.rows, strict=True) if self.rows else iter([()] * len(SPAN_COLUMNS))
         )
-        return {
-            name: _column(value, kind)
-            for (name, kind), value in zip(SPAN_COLUMNS.items(), values, strict=True)
-        }
-
-
-def _column(values: Sequence[Any], kind: type) -> NDArray[Any]:
-    column: NDArray[Any] = np.array(values, dtype=kind)
-    column.flags.writeable = False
-    return column
+        columns = zip(SPAN_COLUMNS.items(), values, strict=True)
+        return Spans(
+            Listed({
+                name: Words.of(value) if kind is object else np.array(value, dtype=kind)
+                for (name, kind), value in columns
+            })
+        )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
@@ -53,7 +53,7 @@ class Words:
 
     Examples
     --------
-    >>> kinds = Words.of(np.array(["transfer", "compute", "transfer"], dtype=object))
+    >>> kinds = Words.of(["transfer", "compute", "transfer"])
     >>> kinds.words, kinds.numbers.tolist(), kinds.among("compute").tolist(), kinds.column().tolist()
     (('transfer', 'compute'), [0, 1, 0], [False, True, False], ['transfer', 'compute', 'transfer'])
     """
@@ -62,11 +62,16 @@ class Words:
     numbers: NDArray[np.integer[Any]]
 
     @classmethod
-    def of(cls, column: NDArray[Any]) -> Words:
-        """Number the words of a column in the order in which they come."""
-        rows = column.tolist()
-        known = {word: number for number, word in enumerate(dict.fromkeys(rows))}
-        return cls(tuple(known), np.fromiter(map(known.__getitem__, rows), np.int32, len(rows)))
+    def of(cls, words: Sequence[str]) -> Words:
+        """Number words in the order in which they come."""
+        known = {word: number for number, word in enumerate(dict.fromkeys(words))}
+        return cls(tuple(known), np.fromiter(map(known.__getitem__, words), np.int32, len(words)))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, rows: Rows) -> Words:
+        return Words(self.words, self.numbers[rows])
 
     def column(self) -> NDArray[Any]:
         """Return the words, row by row."""
@@ -86,10 +91,36 @@ class Told(Protocol):
         """Return how many spans there are."""
 
     def column(self, name: str) -> NDArray[Any] | Words:
-        """Return a new column, or its words as numbers."""
+        """Return a column, or its words as numbers."""
 
     def only(self, rows: Rows) -> Self:
         """Return some of the spans, in this order."""
+
+
+class Listed:
+    """Spans told by their columns.
+
+    Parameters
+    ----------
+    columns : mapping
+        Of words as numbers where they are words.
+    rows : (n,) array of int, optional
+        Which of their rows are meant; all if it is absent.
+    """
+
+    def __init__(self, columns: Mapping[str, NDArray[Any] | Words], rows: Rows | None = None) -> None:
+        self.columns, self.rows = columns, rows
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())) if self.rows is None else self.rows)
+
+    def column(self, name: str) -> NDArray[Any] | Words:
+        """Return a column, or its words as numbers."""
+        return self.columns[name] if self.rows is None else self.columns[name][self.rows]
+
+    def only(self, rows: Rows) -> Listed:
+        """Return some of the spans, in this order."""
+        return Listed(self.columns, rows if self.rows is None else self.rows[rows])
 
 
 class Spans(Columns):
@@ -127,7 +158,7 @@ class Spans(Columns):
 def words_of(spans: Columns, name: str) -> Words:
     """Return a column of words as numbers, without writing the words out where the spans know them so."""
     made = spans.told.column(name) if isinstance(spans, Spans) else spans[name]
-    return made if isinstance(made, Words) else Words.of(made)
+    return made if isinstance(made, Words) else Words.of(made.tolist())
 
 
 def rows_of(spans: Columns, rows: Rows) -> Columns:

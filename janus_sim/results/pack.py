@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from janus_sim.record import SPAN_COLUMNS, LinkRecord, Record, StepRecord, Words
+from janus_sim.record import SPAN_COLUMNS, LinkRecord, Listed, Record, Spans, StepRecord, Words
 from janus_sim.results.result import Result
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
@@ -112,7 +112,7 @@ def _read(detail: Mapping[str, Any], blob: bytes, scenario: Mapping[str, Any]) -
         LinkRecord(**dict(zip(_LINK, row, strict=True)), series=_unfold(series, blob))
         for row, series in zip(detail["links"], detail["series"], strict=True)
     )
-    spans = {name: _column(place, blob) for name, place in detail["spans"].items()}
+    spans = Spans(Listed({name: _column(place, blob) for name, place in detail["spans"].items()}))
     layers, memory = tuple(detail["layers"]), tuple(detail["memory"])
     return Result(Record(spans, steps, links, layers, memory, detail["facts"]), dict(scenario))
 
@@ -138,7 +138,7 @@ class _Blob:
     def add(self, array: NDArray[Any]) -> dict[str, Any]:
         """Append an array and say where it lies; words go as numbers into a list."""
         if array.dtype == object:
-            words = Words.of(array)
+            words = Words.of(array.tolist())
             return self.add(words.numbers) | {"words": [str(word) for word in words.words]}
         place = {"at": self.size, "many": len(array), "type": array.dtype.str}
         self.parts.append(np.ascontiguousarray(array).tobytes())
@@ -164,12 +164,9 @@ def _array(place: Mapping[str, Any], blob: bytes) -> NDArray[Any]:
     return np.frombuffer(blob, dtype=place["type"], count=place["many"], offset=place["at"])
 
 
-def _column(place: Mapping[str, Any], blob: bytes) -> NDArray[Any]:
+def _column(place: Mapping[str, Any], blob: bytes) -> NDArray[Any] | Words:
     array = _array(place, blob)
-    if "words" in place:
-        array = np.array(place["words"], dtype=object)[array] if len(array) else np.zeros(0, object)
-        array.flags.writeable = False
-    return array
+    return Words(tuple(place["words"]), array) if "words" in place else array
 
 
 def _open(data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -35,6 +35,7 @@ class Graph:
 
         self._graph: nx.DiGraph[str] = nx.DiGraph()
         self._paths: dict[str, dict[str, list[str]]] = {}
+        self._routes: dict[tuple[str, str], tuple[int, ...] | None] = {}
 
     def connect(self, tail: str, head: str, links: tuple[int, ...], weight: float = PCIE_HOP) -> None:
         """Lead from one device to another over some links (none: inside a device)."""
@@ -42,6 +43,12 @@ class Graph:
 
     def route(self, source: str, target: str) -> tuple[int, ...] | None:
         """Give the links from one device to another, or None; ties fall to what was connected first."""
+        key = (source, target)
+        if key not in self._routes:
+            self._routes[key] = self._route(source, target)
+        return self._routes[key]
+
+    def _route(self, source: str, target: str) -> tuple[int, ...] | None:
         start, end = self._key(source, "from"), self._key(target, "to")
         if start not in self._paths:
             self._paths[start] = self._search(start)

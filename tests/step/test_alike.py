@@ -193,3 +193,29 @@ def test_a_scenario_asks_for_it_and_its_result_says_so() -> None:
     assert Scenario(**about).key() != Scenario(**about, alike="machines").key()
     shown = text(pd.concat([whole.summary(), one.summary()]))
     assert list(shown["alike"]) == ["-", "1 machine for 4"]
+
+
+def step_time(topology: Topology, more: dict[str, Any], policy: Policy, scale: float = 1.0) -> float:
+    """The step with every link as many times as fast."""
+    capacity = topology.capacity * scale
+    vars(topology)["capacity"] = capacity
+    workload = Workload.load(merge(SMALL, more), world=topology.world)
+    return run(topology, workload, policy).steps[0].seconds
+
+
+def test_where_one_rounding_moves_the_step_folding_moves_it_no_further() -> None:
+    """Eight direct pulls at a time over half-duplex lanes: no course of events is the only right one.
+
+    Links faster by 1e-15, a rounding, move the whole simulation by far more than 1e-12 of the step.
+    """
+    about = {"base": "a100", "machines": 3, "machine": {"nics": {"count": 8}}}
+    about = merge(about, {"machine": {"pcie": {"lane": {"duplex": "half"}}}})
+    more = {"micro_batches": 3, "capacity_factor": 0.5, "model": {"experts_per_rank": 2, "top_k": 3}}
+    policy = DataCentric(hierarchical=False, prefetch=False, credits=8, cache="gpu", reduce="host")
+    topology = Topology.load(about)
+    workload = Workload.load(merge(SMALL, more), world=topology.world)
+    whole = step_time(topology, more, policy)
+    one = step_time(folded(topology, workload, policy, 1), more, policy)
+    moved = [step_time(Topology.load(about), more, policy, 1.0 + part) for part in (1e-15, -1e-15, 1e-14)]
+    assert abs(one - whole) <= 10 * max(abs(other - whole) for other in moved)
+    assert abs(one - whole) <= 1e-6 * whole

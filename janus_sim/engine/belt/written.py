@@ -163,5 +163,5 @@ class Written:
 
 def _numbered(words: Sequence[str], numbers: NDArray[Any]) -> Words:
     """Return the words of those numbers; what is written alike is one word."""
-    once = Words.of(np.array(words, dtype=object))
+    once = Words.of(words)
     return Words(once.words, once.numbers[numbers])
