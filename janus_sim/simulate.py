@@ -14,6 +14,7 @@ from janus_sim.step import Training
 from janus_sim.step.account import record_of
 from janus_sim.step.alike import folded
 from janus_sim.step.fault import told
+from janus_sim.step.one import no_collection
 
 if TYPE_CHECKING:
     from janus_sim.results.result import Result
@@ -117,7 +118,8 @@ def run(
         cluster = Cluster(topology, slowdown=slow, bins=bins, tolerance=tolerance, belt=belted is not None)
         training = Training(cluster, workload, belted or policy, schedule, seed)
         records, done = training.run(steps or workload.steps)
-    return record_of(cluster, workload, records, done)
+    with no_collection():
+        return record_of(cluster, workload, records, done)
 
 
 def belted_policy(

@@ -18,12 +18,16 @@ Kernels = tuple["Kernel", ...]
 
 
 class _Work(NamedTuple):
-    """What some kernels are, worked out once: FLOPs, and seconds of launches, at the peak, undisturbed."""
+    """What some kernels are, worked out once: FLOPs, and seconds of launches, at the peak, undisturbed.
+
+    `slowed`: the same seconds where some SMs are taken, by their number.
+    """
 
     flops: float
     launches: float
     ideal: float
     seconds: float
+    slowed: dict[int, float]
 
 
 class _Launch(Activity):
@@ -127,15 +131,18 @@ class ComputeStream:
             )
         clock = self.clock
         flops, seconds = float(sum(kernel.flops for kernel in kernels)), clock.seconds(kernels)
-        work = _Work(flops, clock.launch_seconds(kernels), clock.ideal_seconds(kernels), seconds)
+        work = _Work(flops, clock.launch_seconds(kernels), clock.ideal_seconds(kernels), seconds, {})
         self._works[kernels] = work
         return work
 
     def _seconds(self, launch: _Launch) -> float:
         if not self.taken:
             return launch.gap + launch.work.seconds / self.speed
-        share = max(1.0 - self.taken / self.sms, 1.0 / self.sms)
-        return launch.gap + self.clock.seconds(launch.kernels, share, self.speed)
+        slowed = launch.work.slowed.get(self.taken)
+        if slowed is None:
+            share = max(1.0 - self.taken / self.sms, 1.0 / self.sms)
+            slowed = launch.work.slowed[self.taken] = self.clock.seconds(launch.kernels, share)
+        return launch.gap + slowed / self.speed
 
     def _begin(self, launch: _Launch) -> None:
         launch.begin = self._since = self.timeline.now

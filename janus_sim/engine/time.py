@@ -83,6 +83,13 @@ class _Clock(simpy.Environment):
             heappop(queue)
         return float(queue[0][0]) if queue else float("inf")
 
+    def take(self) -> None:
+        """Go to the next event and call back: what `step` does, for events that cannot fail."""
+        self._now, _, _, event = heappop(self._queue)
+        calls, event.callbacks = event.callbacks, None
+        for call in calls:
+            call(event)
+
 
 class Timeline:
     """Time: SimPy's heap of events beside the network's flows, whichever comes first.
@@ -152,7 +159,7 @@ class Timeline:
             Threads are left that wait for something that can no longer come.
         """
         ready, clock = self.ready, self._clock
-        coming, step = clock.coming, clock.step
+        coming, take = clock.coming, clock.take
         while True:
             while ready:
                 thread, why = ready.popleft()
@@ -168,7 +175,7 @@ class Timeline:
                 self._changes.popleft()[1]()
             elif event < float("inf"):
                 self.now = event
-                step()
+                take()
             else:
                 break
         if self.threads:

@@ -70,6 +70,7 @@ class Flows(Readings):
     ) -> None:
         self._memory = Memory(check_capacity(capacity), bins, bin_width, now)
         self._net = self._memory.net
+        self._now, self._flying = self._net["now"], self._net["in_flight"]  # views, read at every event
         part = check_tolerance(tolerance)
         self._net["tolerance"], self._net["slack"] = part, max(part, at.SAME)
         self._net["sway"] = max(2.0 * part, at.SAME)
@@ -78,7 +79,7 @@ class Flows(Readings):
     @property
     def now(self) -> float:
         """Seconds: the time reached."""
-        return float(self._net["now"][0])
+        return float(self._now.item())
 
     @property
     def tolerance(self) -> float:
@@ -88,7 +89,7 @@ class Flows(Readings):
     @property
     def in_flight(self) -> int:
         """Flows added that have not ended, waiting ones included."""
-        return int(self._net["in_flight"][0])
+        return int(self._flying.item())
 
     def groups(self, count: int, flows: int = 0) -> int:
         """Reserve `count` consecutive groups and return the first.
@@ -217,7 +218,7 @@ class Flows(Readings):
             The groups that emptied at that time, ascending. Call again to go on.
         """
         if until + at.ROUNDING * abs(until) < self._quiet and until >= self.now:
-            self._net["now"] = until  # nothing happens before: only the time goes on
+            self._now[0] = until  # nothing happens before: only the time goes on
             return until, _NONE
         if not until >= self.now:
             raise InputError(Mistake("network", f"cannot run to {until!r} s: it is already {self.now!r} s"))

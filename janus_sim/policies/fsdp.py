@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,8 @@ class Fsdp(Policy):
         Layers that are gathered while another is in use; 0: gather when the layer is reached.
     hierarchical : bool
         Gather among the ranks of one index in all machines, then inside each machine, and reduce the other
-        way; else along flat rings, as NCCL does.
+        way; else along flat rings, as NCCL does. These are taken, too, where machines have unequally many
+        GPUs of a group: then there is not one rank of each index everywhere.
     """
 
     prefetch: int = 1
@@ -49,18 +51,16 @@ class Fsdp(Policy):
     def forward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Run all experts on my own rows; when the layer is recomputed, keep them for its backward."""
         yield from self._here(gpu, layer)
-        for expert in range(layer.experts):
-            if rows := layer.rows(gpu.rank, expert):
-                yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}")
+        for expert, rows in layer.own(gpu.rank):
+            yield gpu.compute(layer.kernel(expert, rows), f"expert {expert}")
         if layer.phase == "forward":
             gpu.buffer("layers").release(_use(layer))
 
     def backward(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Gather them again, unless recomputation has; reduce the gradients beside what comes next."""
         yield from self._here(gpu, layer)
-        for expert in range(layer.experts):
-            if rows := layer.rows(gpu.rank, expert):
-                yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input")
+        for expert, rows in layer.own(gpu.rank):
+            yield gpu.compute(layer.input_gradient(expert, rows), f"expert {expert} input")
         gpu.buffer("layers").release(_use(layer))
         gpu.later(self._reduce(gpu, layer))
 
@@ -83,9 +83,8 @@ class Fsdp(Policy):
     def _reduce(self, gpu: Gpu, layer: RoutedLayer) -> Steps:
         """Compute all weight gradients, copy them into a flat buffer, leave each its shard of the sum."""
         size = layer.experts * layer.gradient_bytes
-        for expert in range(layer.experts):
-            if rows := layer.rows(gpu.rank, expert):
-                yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {expert} weights")
+        for expert, rows in layer.own(gpu.rank):
+            yield gpu.compute(layer.weight_gradient(expert, rows), f"expert {expert} weights")
         yield gpu.compute(layer.copy(size), "gradients copied in")
         for members, part in reversed(self._levels(gpu, layer, size)):
             yield gpu.reduce_scatter(members, part, f"gradients among {len(members)}", stream="gradients")
@@ -93,13 +92,11 @@ class Fsdp(Policy):
     def _levels(self, gpu: Gpu, layer: MoELayer, size: int) -> list[tuple[tuple[int, ...], int]]:
         """Return among whom to gather, and how much: all at once, or between machines, then inside mine."""
         mates = within(gpu.machine.ranks, layer.members)
-        if not self.hierarchical or len(mates) in (1, len(layer.group)):
+        alike = self.hierarchical and len(set(Counter(machines_of(gpu, layer)).values())) == 1
+        if not alike or len(mates) in (1, len(layer.group)):
             return [(layer.group, size)]
-        machines, place = machines_of(gpu, layer), mates.index(gpu.rank)
-        like = tuple(
-            rank for turn, rank in enumerate(layer.group) if machines[:turn].count(machines[turn]) == place
-        )
-        return [(like, size // len(mates)), (mates, size)]
+        like = layer.group[mates.index(gpu.rank) :: len(mates)]
+        return [(like, -(-size // len(mates))), (mates, size)]
 
     def tokens_stay(self, layer: MoELayer, domain: int) -> bool:
         """Experts travel."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Put the collection of cycles off, which looks at all spans over and over: a third of a large run."""
     on = gc.isenabled()
     gc.disable()
@@ -82,7 +82,7 @@ class Step:
         for rank in range(cluster.alive):
             gpu = self.policy.words(Gpu(cluster, rank, Place(self.index), Shelf(put_off=False)))
             timeline.start(Rank(self, gpu).run(), "rank", rank)
-        with _no_collection():
+        with no_collection():
             timeline.run()
         cluster.end_step()
         last = len(cluster.log) - 1

@@ -110,6 +110,11 @@ class RoutedRows(MoELayer):
         """Return the kept rows of `rank` for `expert`: what the data-centric paradigm computes."""
         return self._useful[self._index[rank]][expert]
 
+    def own(self, rank: int) -> tuple[tuple[int, int], ...]:
+        """Return (expert, kept rows of `rank`) for the experts that get any: all its work where rows stay."""
+        kept = enumerate(self._useful[self._index[rank]])
+        return tuple((expert, rows) for expert, rows in kept if rows)
+
     def sent_by(self, rank: int) -> int:
         """Return the rows that `rank` sends in the expert-centric paradigm, to itself included."""
         return int(self.rows_sent[self._index[rank]].sum())

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from janus_sim.engine.gpu import Gpu
+from janus_sim.engine.gpu import Gpu, Shelf
+from janus_sim.engine.place import Place
 from janus_sim.engine.time import Steps
 from janus_sim.errors import InputError
 from janus_sim.policies import Fsdp
 from janus_sim.record import Record
 from janus_sim.step.account import record_of
-from janus_sim.testing import Rehearsal
+from janus_sim.testing import CLAUSES, Rehearsal, rehearse_on
 from janus_sim.testing.gradients import every_gradient_home_once, no_expert_runs_before_it_came
+from janus_sim.topology import Topology
 from janus_sim.workload.layer import RoutedLayer
-from tests.policies.small import LAYERS, run, weights
+from tests.policies.small import LAYERS, MODEL, run, weights
 
 
 def sent(one: Rehearsal, kind: str, phase: str, column: str = "far_bytes") -> list[int]:
@@ -43,6 +45,30 @@ def test_bytes_are_those_counted_by_hand(policy: Fsdp, experts: int) -> None:
     assert sent(one, "reduce_scatter", "backward") == [far, far]
     received = LAYERS * 2 * 3 * weights(one)  # each of a machine's two GPUs gets the three experts it lacks
     assert sent(one, "all_gather", "forward", "bytes") == [received, received]
+
+
+def test_machines_with_unequally_many_of_a_group_gather_along_flat_rings() -> None:
+    """Machines of one and of three GPUs, and groups of three out of machines of two: no two levels there."""
+    uneven = {"base": "two_gpus", "machines": None,
+              "mixed": [{"machines": 1}, {"machines": 1, "machine": {"gpus": {"count": 3}}}]}  # fmt: skip
+    three = {"base": "two_gpus", "machines": 3, "machine": {"gpus": {"count": 2}}}
+    about = {"model": MODEL, "precision": "fp16", "micro_batch_size": 4, "seq_length": 64}
+    for topology, ep in ((uneven, 4), (three, 3)):
+        parts = {"parallel": {"ep": ep}, **about}
+        flat, levels = (
+            rehearse_on(Topology.load(topology), parts, Fsdp(hierarchical=knob)) for knob in (False, True)
+        )
+        assert {len(group) for group in levels.workload.layout.groups} == {ep}
+        assert levels.end == flat.end
+        for clause in CLAUSES:
+            clause(levels)
+
+
+def test_a_shard_that_does_not_divide_is_rounded_up() -> None:
+    """As the chunks of FSDP: seven bytes among two GPUs of a machine are four of each."""
+    one = run(Fsdp(hierarchical=True), "2 x 2")
+    gpu = Gpu(one.cluster, 2, Place(0), Shelf(put_off=False))
+    assert Fsdp(hierarchical=True)._levels(gpu, one.visits("forward")[0], 7) == [((0, 2), 4), ((2, 3), 7)]
 
 
 def test_recomputation_and_backward_share_one_gather() -> None:
