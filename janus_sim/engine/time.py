@@ -86,7 +86,8 @@ class _Clock(simpy.Environment):
     def take(self) -> None:
         """Go to the next event and call back: what `step` does, for events that cannot fail."""
         self._now, _, _, event = heappop(self._queue)
-        calls, event.callbacks = event.callbacks, None
+        calls = event.callbacks
+        event.callbacks = None  # type: ignore[assignment]  # SimPy's mark of an event that is over
         for call in calls:
             call(event)
 

@@ -105,8 +105,8 @@ def crossing(
             grid[-1][column].set_xlabel("tokens a GPU and micro-batch")
         hollow = Line2D([], [], color=DARK, marker="o", markerfacecolor="white", linestyle="none")
         ring = Line2D([], [], color=TEXT, marker="o", markersize=10, markerfacecolor="none", linestyle="none")
-        said = ["does not fit into memory", f"crosses {names[against]}, at so many tokens"]
-        figure.legend([hollow, ring], said, loc="outside lower center", ncols=2, frameon=False)
+        legend = ["does not fit into memory", f"crosses {names[against]}, at so many tokens"]
+        figure.legend([hollow, ring], legend, loc="outside lower center", ncols=2, frameon=False)
         title(figure, finding, 108)
         return figure
 
