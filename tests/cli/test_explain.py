@@ -59,7 +59,7 @@ def test_without_names_the_baseline_is_compared_with_the_fastest(janus_sim: Run,
 
 def test_two_folders_are_compared_and_named_apart(janus_sim: Run, ran: Path, tiny: Path) -> None:
     change = "topology.machine.nics.bandwidth=40 Gbit/s"
-    assert janus_sim("run", tiny, change, "--out", "slow", "--quiet").returncode == 0
+    assert janus_sim("run", tiny, change, "--out", "slow", "--quiet", "--no-figures").returncode == 0
     done = janus_sim("explain", "ran", "slow", "expert_centric", "--format", "json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -45,7 +45,9 @@ def test_a_run_prints_a_table_and_bars_and_writes_everything(janus_sim: Run, tin
 
 
 def test_json_is_one_array_of_the_rows_of_the_summary(janus_sim: Run, tiny: Path) -> None:
-    done = janus_sim("run", tiny, "workload.micro_batch_size=2,4", "--format", "json", "--out", "there")
+    done = janus_sim(
+        "run", tiny, "workload.micro_batch_size=2,4", "--format", "json", "--out", "there", "--no-figures"
+    )
     rows = json.loads(done.stdout)
     header = (tiny.parent / "there" / "summary.csv").read_text().splitlines()[0].split(",")
     assert [list(row) for row in rows] == [header] * 6
@@ -62,7 +64,7 @@ def test_json_is_one_array_of_the_rows_of_the_summary(janus_sim: Run, tiny: Path
 
 def test_a_short_form_and_its_parts_are_changed_together(janus_sim: Run, tiny: Path) -> None:
     parts = ("workload.routing.hot=1", "workload.routing=W3,W2", "policies=expert_centric")
-    done = janus_sim("run", tiny, *parts, "--format", "json", "--out", "short")
+    done = janus_sim("run", tiny, *parts, "--format", "json", "--out", "short", "--no-figures")
     assert done.returncode == 0, done.stderr
     assert [row["scenario"] for row in json.loads(done.stdout)] == [
         "expert_centric routing=W3 hot=1", "expert_centric routing=W2 hot=1",
