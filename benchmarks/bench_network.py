@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 
+import numpy as np
 from network_cases import GROUPS, Case
 
 from janus_sim.network import finish_times
@@ -21,6 +22,13 @@ def seconds(case: Case, repeats: int = 3) -> tuple[float, float]:
     return best, makespan
 
 
+def at_least(case: Case) -> float:
+    """Return the seconds that the busiest link needs for its bytes: no allocation ends sooner."""
+    hops = case.routes.shape[1]
+    bytes_a_link = np.bincount((case.routes + 1).ravel(), weights=np.repeat(case.sizes, hops))[1:]
+    return float((bytes_a_link / case.capacity[: len(bytes_a_link)]).max())
+
+
 def main() -> None:
     """Measure the groups named, or all."""
     finish_times([1.0], [[0]], [1.0])
@@ -29,10 +37,8 @@ def main() -> None:
             repeats = 3 if len(case.sizes) < 200_000 else 1
             best, makespan = seconds(case, repeats)
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            print(
-                f"{case.name:40} {len(case.sizes):9,} flows {best:9.3f} s  ends {makespan:.6g} s {memory} MB",
-                flush=True,
-            )
+            ends = f"ends {makespan:.6g} s ({makespan / at_least(case) - 1:.2%} above its busiest link)"
+            print(f"{case.name:40} {len(case.sizes):9,} flows {best:9.3f} s  {ends} {memory} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -135,6 +135,6 @@ GROUPS: dict[str, Callable[[], list[Case]]] = {
     "16 x 8": lambda: [tree_all_to_all()],
     "uniform": lambda: [all_to_all(world, skewed=False) for world in (256, 1024)],
     "skewed": lambda: [all_to_all(256, skewed=True), near(all_to_all(256, skewed=True))],
-    "skewed, 1,024 GPUs": lambda: [near(all_to_all(1024, skewed=True))],
+    "skewed, 1,024 GPUs": lambda: [near(all_to_all(1024, skewed=True), part) for part in (2e-3, 3e-3)],
     "100,000 random flows": lambda: [random_case("gpu", 1024, 100_000)],
 }

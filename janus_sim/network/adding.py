@@ -16,7 +16,7 @@ def lacks_room(hops: int, net: Record) -> bool:
     """Whether one more start might not fit."""
     wanted: int = net.pool_top + hops * max(16, 2 * net.largest)
     lanes: int = net.lanes + hops
-    return bool(wanted > net.mass_rows or lanes > net.lane_rows)
+    return bool(wanted > net.entry_rows or lanes > net.lane_rows)
 
 
 @inner

@@ -130,11 +130,15 @@ def fill_table(memory: Array) -> None:
 @inner
 def weigh(b: int, net: Record) -> None:
     """Write the weight of bundle `b` into its entries, twice that where its route crosses a link twice."""
-    bundle, path, lanes, mass = views.bundles(net)[b], views.paths(net), views.lanes(net), views.masses(net)
+    bundle, path, lanes, entries = (
+        views.bundles(net)[b],
+        views.paths(net),
+        views.lanes(net),
+        views.entries(net),
+    )
     half, weight = path.shape[1] // 2, bundle.weight * bundle.number
     for hop in range(bundle.hops):
         x, place = path[b, hop], path[b, hop + half]
-        if place >= 0:
-            mass[lanes[x].block + place] = weight
-        else:
-            mass[lanes[x].block + place_of(b, x, net)] += weight
+        i = lanes[x].block + (place if place >= 0 else place_of(b, x, net))
+        for k in range(entries.shape[1]):
+            entries[i, k].mass = weight if place >= 0 else entries[i, k].mass + weight

@@ -118,7 +118,11 @@ def run(memory: Array, until: float) -> tuple[int, float, float, int]:
 
     With `until` before now, nothing happens and the next event is told. After a GROW, call again.
     """
-    return go(until, memory[0])
+    net = memory[0]
+    told = go(until, net)
+    if told[0] == at.DONE:
+        net.emptying = 0
+    return told
 
 
 @compiled

@@ -6,18 +6,31 @@ from janus_sim.network.compiled import Array, inner
 
 
 @inner
-def set_time(slot: int, time: float, tree: Array) -> None:
-    """Write the time of a slot, and the minima above it that this changes."""
+def climb(slot: int, tree: Array) -> None:
+    """Find the minima above a slot whose time has changed."""
     i = len(tree) // 2 + slot
-    if tree[i] == time:
-        return
-    tree[i] = time
     while i > 1:
         i >>= 1
         low = min(tree[2 * i], tree[2 * i + 1])
         if tree[i] == low:
             return
         tree[i] = low
+
+
+@inner
+def set_time(slot: int, time: float, tree: Array) -> None:
+    """Write the time of a slot, and the minima above it that this changes."""
+    i = len(tree) // 2 + slot
+    if tree[i] != time:
+        tree[i] = time
+        climb(slot, tree)
+
+
+@inner
+def climb_all(tree: Array) -> None:
+    """Find all minima anew."""
+    for i in range(len(tree) // 2 - 1, 0, -1):
+        tree[i] = min(tree[2 * i], tree[2 * i + 1])
 
 
 @inner

@@ -19,17 +19,17 @@ from janus_sim.network.sharing import schedule
 @inner
 def full_at(x: int, net: Record) -> float:
     """The level at which lane `x` is full if its bundles not yet fixed rise together; infinite if none is left."""
-    lanes, keepers, mass = views.lanes(net), views.keeper(net), views.masses(net)
+    lanes, entries = views.lanes(net), views.entries(net)
     lane = lanes[x]
     held, free = 0.0, 0.0
     for i in range(lane.block, lane.block + lane.count):
-        keeper = keepers[i]
+        keeper, mass = entries[i, 0].keeper, entries[i, 0].mass
         if keeper >= 0:
-            held += lanes[keeper].level * mass[i]
+            held += lanes[keeper].level * mass
         elif keeper == at.CAP:
-            held += views.bundles(net)[views.who(net)[i]].cap * mass[i]
+            held += views.bundles(net)[views.who(net)[i]].cap * mass
         else:
-            free += mass[i]
+            free += mass
     return max(lane.available - held, 0.0) / free if free > 0.0 else np.inf
 
 
@@ -46,7 +46,7 @@ def line_up(rows: Array, number: int, net: Record) -> int:
         lane.level = np.inf
         for k in range(lane.block, lane.block + lane.count):
             b = who[k]
-            views.keeper(net)[k] = at.UNFIXED
+            views.entries(net)[k, 0].keeper = at.UNFIXED
             if path[b, 0] == x:  # once a bundle
                 bundles[b].owner = at.UNFIXED
                 if bundles[b].cap < np.inf:
@@ -59,7 +59,12 @@ def line_up(rows: Array, number: int, net: Record) -> int:
 @inner
 def fill_one(rows: Array, number: int, net: Record) -> None:
     """Fill the lanes of one priority from the lowest level up; a lane's turn may come later than it seemed."""
-    lanes, bundles, keeper, turns = views.lanes(net), views.bundles(net), views.keeper(net), views.turns(net)
+    lanes, bundles, entries, turns = (
+        views.lanes(net),
+        views.bundles(net),
+        views.entries(net),
+        views.turns(net),
+    )
     count = line_up(rows, number, net)
     while count > 0:
         key, x = turns[0].key, turns[0].item
@@ -77,31 +82,31 @@ def fill_one(rows: Array, number: int, net: Record) -> None:
         lane = lanes[x]
         lane.level = max(v, key)
         for i in range(lane.block, lane.block + lane.count):
-            if keeper[i] == at.UNFIXED:
+            if entries[i, 0].keeper == at.UNFIXED:
                 set_keeper(views.who(net)[i], x, net)
 
 
 @inner
 def rebuild(x: int, net: Record) -> None:
     """Put the bundles that lane `x` owns after a filling first in its list, and sum up the others."""
-    lane, mass, tag = views.lanes(net)[x], views.masses(net), views.tags(net)
+    lane, entries, tag = views.lanes(net)[x], views.entries(net), views.tags(net)
     bundles, own, used, ceiling = views.bundles(net), 0, 0.0, 0.0
-    lane.own_mass, lane.slop, lane.service, lane.up_to = 0.0, 0.0, 0.0, net.now
+    lane.own_mass, lane.worn, lane.slop, lane.service, lane.up_to = 0.0, 0.0, 0.0, 0.0, net.now
     lane.least, lane.low_cap = np.inf, np.inf
     for i in range(lane.count):
         row = lane.block + i
-        b, keeper = views.who(net)[row], views.keeper(net)[row]
+        b, keeper = views.who(net)[row], entries[row, 0].keeper
         if keeper == x:
             exchange(x, i, own, net)
             to_go = bundles[b].left_over
             tag[lane.block + own] = to_go
             lane.least = min(lane.least, to_go)
             lane.low_cap = min(lane.low_cap, bundles[b].cap)
-            lane.own_mass += mass[lane.block + own]
+            lane.own_mass += entries[lane.block + own, 0].mass
             own += 1
         else:
             level = height(b, keeper, net)
-            used += mass[row] * level
+            used += entries[row, 0].mass * level
             ceiling = max(ceiling, level)
     lane.own, lane.ceiling = own, ceiling
     lane.spare = lane.available - used
@@ -137,7 +142,7 @@ def take_up(x: int, net: Record) -> None:
         b = who[i]
         if views.paths(net)[b, 0] != x:
             continue
-        bundle, owner = bundles[b], views.keeper(net)[i]
+        bundle, owner = bundles[b], views.entries(net)[i, 0].keeper
         level = height(b, owner, net)
         ends = now + bundle.left_over / level if owner == at.CAP and level > 0.0 else np.inf
         set_time(bundle.first, ends, views.when(net))

@@ -77,7 +77,10 @@ def finish_times(
     unfinished = np.flatnonzero(ends == np.inf)
     if len(unfinished):
         raise InputError(
-            [Mistake(f"flow {i}", "can never finish: it never gets any bandwidth") for i in unfinished]
+            [
+                Mistake(f"flow {i}", "can never finish: it gets no bandwidth, or too little")
+                for i in unfinished
+            ]
         )
     return ends
 

@@ -71,7 +71,7 @@ class Flows(Readings):
         self._memory = Memory(check_capacity(capacity), bins, bin_width, now)
         self._net = self._memory.net
         self._now, self._flying = self._net["now"], self._net["in_flight"]  # views, read at every event
-        part = check_tolerance(tolerance)
+        part = self.tolerance = check_tolerance(tolerance)  #: 0 if finish times are exact
         self._net["tolerance"], self._net["slack"] = part, max(part, at.SAME)
         self._net["sway"] = max(2.0 * part, at.SAME)
         self._quiet = -np.inf  # nothing starts or ends before
@@ -80,11 +80,6 @@ class Flows(Readings):
     def now(self) -> float:
         """Seconds: the time reached."""
         return float(self._now.item())
-
-    @property
-    def tolerance(self) -> float:
-        """0 if finish times are exact."""
-        return float(self._net["tolerance"][0])
 
     @property
     def in_flight(self) -> int:
@@ -130,16 +125,15 @@ class Flows(Readings):
             self._memory.grow(len(route))
             name = add_one(net, route, size, start, rate_cap, weight, priority, group_a, group_b)
         if name == at.WRONG:
-            start = self.now if start == -np.inf else start
+            start, row = self.now if start == -np.inf else start, route.reshape(1, -1)
             group = [[group_a, group_b]]
-            row = route.reshape(1, -1)
             self._refuse(columns(row, [size], [start], [rate_cap], [weight], [priority], group, self.now))
         return int(name)
 
     def _mistakes(self, told: tuple[NDArray[Any], ...]) -> list[Mistake]:
         """What is wrong with flows."""
-        capacity = self._memory["link"]["capacity"]
-        return check_flows(capacity, *told, now=self.now, groups=int(self._net["groups"][0]))
+        links, groups = self._memory["link"], int(self._net["groups"][0])
+        return check_flows(links["capacity"], *told, now=self.now, groups=groups)
 
     def _refuse(self, told: tuple[NDArray[Any], ...]) -> None:
         """Say which flows are wrong and why."""
@@ -217,10 +211,10 @@ class Flows(Readings):
         groups : array of int
             The groups that emptied at that time, ascending. Call again to go on.
         """
-        if until + at.ROUNDING * abs(until) < self._quiet and until >= self.now:
+        if until + at.ROUNDING * abs(until) < self._quiet and until >= self._now[0]:
             self._now[0] = until  # nothing happens before: only the time goes on
             return until, _NONE
-        if not until >= self.now:
+        if not until >= self._now[0]:
             raise InputError(Mistake("network", f"cannot run to {until!r} s: it is already {self.now!r} s"))
         while (told := core.run(self._net, until))[0] == at.GROW:
             self._memory.grow(1)
@@ -229,10 +223,8 @@ class Flows(Readings):
             self._quiet = following
             return now, _NONE
         self._quiet = -np.inf
-        self._net["emptying"] = 0
-        ended = self._memory["emptied"][:count].copy()
-        ended.sort()
-        return now, ended
+        ended = self._memory["emptied"][:count]
+        return now, np.sort(ended) if count > 1 else ended.copy()
 
     def group_last(self, group: int) -> tuple[int, int]:
         """The flow of the group that ended last (of several, the highest id), and the link that held it back.
@@ -245,9 +237,8 @@ class Flows(Readings):
     def set_capacity(self, link: int, value: float) -> None:
         """Give a link another capacity, in bytes per second, from now on; 0 stops its flows until it is raised."""
         if not 0 <= link < len(self._memory["link"]) or not 0.0 <= value < np.inf:
-            raise InputError(
-                Mistake(f"link {link}", f"cannot have capacity {value!r}; give bytes per second of a link")
-            )
+            wrong = f"cannot have capacity {value!r}; give bytes per second of a link"
+            raise InputError(Mistake(f"link {link}", wrong))
         self._quiet = -np.inf
         core.change(self._net, link, value)
 

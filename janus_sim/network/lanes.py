@@ -1,8 +1,8 @@
 """The bundles of each (link, priority), a lane: compiled lists that a bundle enters and leaves in constant time.
 
 A lane's entries lie in one block of the pool, its own bundles first. An entry holds what a visit reads, one after the
-other in memory: the bundle, its owner and the other lanes of its route; `mass`, its weight in this lane (a route may
-cross a link twice); and of own bundles the `tag`, the service of the lane at which the first of its flows ends.
+other in memory: the other lanes of the bundle's route, its weight in this lane and its owner; apart from these `who` it
+is; and of own bundles the `tag`, the service of the lane at which the first of its flows ends.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def new_lane(target: int, ranking: int, above: int, below: int, net: Record) -> 
     else:
         x = int(net.lanes)
         net.lanes += 1
-    lane, room = lanes[x], 8
-    while room < link.expected:
-        room *= 2
+    lane, kind = lanes[x], 3
+    while 1 << kind < link.expected:
+        kind += 1
     lane.link, lane.ranking, lane.below, lane.above = target, ranking, below, above
-    lane.room, lane.count, lane.own, lane.block = room, 0, 0, take_block(room, net)
-    lane.is_dirty, lane.is_touched, lane.stale, lane.doubled, lane.late = 0, 0, 0, 0, 0
-    lane.own_mass, lane.slop, lane.ceiling, lane.level = 0.0, 0.0, 0.0, np.inf
+    lane.kind, lane.count, lane.own, lane.block = kind, 0, 0, take_block(kind, net)
+    lane.is_dirty, lane.is_touched, lane.doubled, lane.late = 0, 0, 0, 0
+    lane.own_mass, lane.worn, lane.slop, lane.ceiling, lane.level = 0.0, 0.0, 0.0, 0.0, np.inf
     lane.service, lane.up_to, lane.least, lane.low_cap = 0.0, net.now, np.inf, np.inf
     if below >= 0:
         lanes[below].above = x
@@ -106,7 +106,7 @@ def close_lane(x: int, net: Record) -> None:
     if below >= 0:
         lanes[below].above = above
         grant(below, lane.available, net)
-    give_block(lane.block, lane.room, net)
+    give_block(lane.block, lane.kind, net)
     set_time(x, np.inf, views.due(net))
     feel(x, net)
     views.closed(net)[net.closings] = x
@@ -116,7 +116,7 @@ def close_lane(x: int, net: Record) -> None:
 @inner
 def enter(b: int, hop: int, net: Record) -> None:
     """Append bundle `b` to the foreign ones of a lane of its path, unless it stands there since an earlier hop."""
-    path, other = views.paths(net), views.other(net)
+    path, entries = views.paths(net), views.entries(net)
     half, x = path.shape[1] // 2, path[b, hop]
     lane = views.lanes(net)[x]
     for earlier in range(hop):
@@ -124,18 +124,16 @@ def enter(b: int, hop: int, net: Record) -> None:
             path[b, hop + half] = -1
             lane.doubled = 1
             return
-    if lane.count == lane.room:
+    if lane.count == 1 << lane.kind:
         widen(x, net)
     i = lane.block + lane.count
-    views.who(net)[i], views.keeper(net)[i] = b, at.NOBODY
-    place, end = i * net.others, (i + 1) * net.others
+    views.who(net)[i], entries[i, 0].keeper, place = b, at.NOBODY, 0
     for k in range(views.bundles(net)[b].hops):
         if path[b, k] != x:
-            other[place] = path[b, k]
+            entries[i, place].other = path[b, k]
             place += 1
-    while place < end:
-        other[place] = -1
-        place += 1
+    for k in range(place, entries.shape[1]):
+        entries[i, k].other = -1
     path[b, hop + half] = lane.count
     lane.count += 1
 
@@ -159,26 +157,28 @@ def place_of(b: int, x: int, net: Record) -> int:
 
 
 @inner
+def swap(one: Record, two: Record) -> None:
+    """Exchange what two rows of entries say."""
+    one.mass, two.mass = two.mass, one.mass
+    one.other, two.other = two.other, one.other
+    one.keeper, two.keeper = two.keeper, one.keeper
+
+
+@inner
 def exchange(x: int, i: int, j: int, net: Record) -> None:
     """Exchange the entries `i` and `j` of lane `x`."""
     if i == j:
         return
-    who, keeper, other = views.who(net), views.keeper(net), views.other(net)
-    mass, tag, others, block = views.masses(net), views.tags(net), net.others, views.lanes(net)[x].block
+    who, tag, entries, block = views.who(net), views.tags(net), views.entries(net), views.lanes(net)[x].block
     a, b = block + i, block + j
     one, two = who[a], who[b]
     who[a], who[b] = two, one
     place_at(two, x, i, net)
     place_at(one, x, j, net)
-    one, two = keeper[a], keeper[b]
-    keeper[a], keeper[b] = two, one
-    for k in range(others):
-        one, two = other[a * others + k], other[b * others + k]
-        other[a * others + k], other[b * others + k] = two, one
-    mine, its = mass[a], mass[b]
-    mass[a], mass[b] = its, mine
     mine, its = tag[a], tag[b]
     tag[a], tag[b] = its, mine
+    for k in range(entries.shape[1]):
+        swap(entries[a, k], entries[b, k])
 
 
 @inner

@@ -17,9 +17,8 @@ ARRAYS: Final = {
     "link": 1,
     "series": 2,
     "who": 1,
-    "keeper": 1,
-    "other": 1,
-    "mass": 1,
+    "entry": 2,
+    "crossing": 1,
     "tag": 1,
     "blocks": 1,
     "heads": 1,
@@ -30,13 +29,13 @@ ARRAYS: Final = {
     "when": 1,
     "touched": 1,
     "closed": 1,
+    "visited": 1,
     "group": 1,
     "emptied": 1,
     "ends": 1,
 }
 
 _COUNTERS = [
-    "others",  # places of an entry for the other lanes of its bundle
     "flows",  # slots ever used
     "free_flow",  # first slot of the free list, -1 none
     "next_id",
@@ -130,34 +129,44 @@ UNFIXED: Final = -3  # in a filling: not yet
 #: The bundles of one priority on one link, the ones that it holds back (its own) first.
 LANE: Final = np.dtype(
     [
-        (
-            "spare",
-            "f8",
-        ),  # bytes/s that are left for its own: available less what the others (foreign ones) use
+        ("spare", "f8"),  # bytes/s left for its own: available less what the others (foreign ones) use
         ("slop", "f8"),  # sum of the changes of spare since it was last summed anew
         ("level", "f8"),  # bytes/s a unit of weight of its own; infinite while it has none
         ("ceiling", "f8"),  # no foreign bundle has a level above it
         ("own_mass", "f8"),  # weight of its own
-        ("available", "f8"),  # bytes/s that smaller priorities leave
         ("own", "i4"),  # number of its own
+        ("below", "i4"),  # lane of the next larger priority on the link, -1 none
+        ("next_marked", "i4"),  # in its bucket
+        ("count", "i4"),  # number of its bundles
         ("is_dirty", "i1"),
         ("is_touched", "i1"),
-        ("stale", "i1"),  # its own have changed since they were weighed
         ("doubled", "i1"),  # some route may cross the link twice
         ("late", "i1"),  # its next end must be found anew
-        ("below", "i4"),  # lane of the next larger priority on the link, -1 none
+        ("kind", "i1"),  # its block has 2**kind entries
         # the second cache line
+        ("available", "f8"),  # bytes/s that smaller priorities leave
         ("service", "f8"),  # bytes a unit of weight that its own have moved since its beginning, at `up_to`
         ("up_to", "f8"),
         ("least", "f8"),  # the least tag of its own, NaN unknown
         ("low_cap", "f8"),  # no own bundle has a cap below it
+        ("worn", "f8"),  # sum of own_mass before and after each change since its own were weighed
         ("block", "i8"),  # first pool entry
         ("ranking", "i8"),  # the priority
         ("above", "i4"),  # lane of the next smaller priority, -1 none
-        ("count", "i4"),  # number of its bundles
-        ("room", "i4"),  # entries of its block
         ("link", "i4"),
-        ("next_marked", "i4"),  # in its bucket
+    ],
+    align=True,
+)
+
+#: A bundle in one of its lanes, once for each other lane of its route.
+ENTRY: Final = np.dtype(
+    [
+        (
+            "mass",
+            "f8",
+        ),  # its weight in this lane, twice that of its flows where its route crosses the link twice
+        ("other", "i4"),  # the other lane; -1: its route has no more
+        ("keeper", "i4"),  # its owner; in the first of its rows
     ],
     align=True,
 )
@@ -205,6 +214,8 @@ INSTANT: Final = 1e-12
 ROUNDING: Final = 1e-14
 #: A sum is made anew when the changes to it add up to this many times what is left of it.
 TIRED: Final = 100.0
+#: A weight is summed anew when what it was at its changes adds up to this many times what it is.
+WORN: Final = 64.0
 #: A running sum of bytes may grow to this many times what is compared with it, before it begins anew.
 GROWN: Final = 64.0
 #: A running sum may be this many times what is added to it, before it begins anew.

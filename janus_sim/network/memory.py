@@ -106,19 +106,18 @@ class Memory:
             path[: len(old), self._hops : self._hops + half] = old[:, half:]
         self._set("path", path)
 
-    def _stretch_other(self, entries: int, others: int) -> None:
-        """Give the other lanes of entries more rows, and more places each."""
-        before = int(self.net["others"][0])
-        old = self._arrays.get("other")
-        if old is not None and len(old) >= entries * others and before == others:
+    def _stretch_entries(self, rows: int, others: int) -> None:
+        """Give the lanes more entries, and these rows for more other lanes."""
+        old = self._arrays.get("entry")
+        if old is not None and old.shape[0] >= rows and old.shape[1] == others:
             return
-        new = _aligned(entries, others, np.int32).reshape(entries, others)
+        new = _aligned(rows, others, at.ENTRY).reshape(rows, others)
         if old is not None:
-            rows = len(old) // before
-            new[:rows, before:] = -1
-            new[:rows, :before] = old.reshape(rows, before)
-        self.net["others"] = others
-        self._set("other", new.reshape(-1))
+            new[: len(old), : old.shape[1]] = old
+            new["mass"][: len(old), old.shape[1] :] = old["mass"][:, :1]
+            new["other"][: len(old), old.shape[1] :] = -1
+        self._set("entry", new)
+        self._set("crossing", new.reshape(-1))
 
     def _allot(self) -> None:
         """Bring every array to the rows and columns that are wanted."""
@@ -129,14 +128,12 @@ class Memory:
         self._stretch_path()
         self._stretch_tree("when", rows)
         self._stretch("lane", lanes, at.LANE)
-        for name in ("touched", "closed", "later"):
+        for name in ("touched", "closed", "visited", "later"):
             self._stretch(name, lanes, np.int32)
         self._stretch_tree("due", lanes)
         self._stretch("turns", rows + lanes, at.TURN)
-        for name in ("who", "keeper"):
-            self._stretch(name, entries, np.int32)
-        self._stretch_other(entries, self._hops - 1)
-        self._stretch("mass", entries, np.float64)
+        self._stretch("who", entries, np.int32)
+        self._stretch_entries(entries, self._hops - 1)
         self._stretch("tag", entries, np.float64)
         if rows > len(self._arrays["table"]):
             self._set("table", np.empty(rows, np.int32))

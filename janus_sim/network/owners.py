@@ -54,12 +54,17 @@ def spend(q: int, amount: float, new: float, net: Record) -> None:
 @inner
 def set_keeper(b: int, owner: int, net: Record) -> None:
     """Write the owner of bundle `b` into all its entries."""
-    bundle, path, keeper, lanes = views.bundles(net)[b], views.paths(net), views.keeper(net), views.lanes(net)
+    bundle, path, entries, lanes = (
+        views.bundles(net)[b],
+        views.paths(net),
+        views.entries(net),
+        views.lanes(net),
+    )
     half = path.shape[1] // 2
     bundle.owner = owner
     for hop in range(bundle.hops):
         if path[b, hop + half] >= 0:
-            keeper[lanes[path[b, hop]].block + path[b, hop + half]] = owner
+            entries[lanes[path[b, hop]].block + path[b, hop + half], 0].keeper = owner
 
 
 @inner
@@ -70,6 +75,16 @@ def begin_anew(x: int, net: Record) -> None:
         tag[i] -= lane.service
     lane.least -= lane.service
     lane.service = 0.0
+
+
+@inner
+def change_mass(x: int, amount: float, net: Record) -> None:
+    """The own bundles of lane `x` weigh more by `amount`."""
+    lane = views.lanes(net)[x]
+    before = lane.own_mass
+    lane.own_mass = max(before + amount, 0.0) if lane.own > 0 else 0.0
+    lane.worn += before + lane.own_mass
+    lane.late = 1
 
 
 @inner
@@ -88,8 +103,7 @@ def adopt(b: int, x: int, to_go: float, net: Record) -> None:
         lane.least = lane.service + to_go
     lane.low_cap = min(lane.low_cap, views.bundles(net)[b].cap)
     lane.own += 1
-    lane.own_mass += views.masses(net)[i]
-    lane.stale, lane.late = 1, 1
+    change_mass(x, views.entries(net)[i, 0].mass, net)
     set_keeper(b, x, net)
 
 
@@ -104,8 +118,7 @@ def disown(b: int, x: int, net: Record) -> float:
     tag = views.tags(net)[i]
     if not tag > lane.least:
         lane.least = np.nan
-    lane.stale, lane.late = 1, 1
-    lane.own_mass = lane.own_mass - views.masses(net)[i] if lane.own > 0 else 0.0
+    change_mass(x, -views.entries(net)[i, 0].mass, net)
     return max(0.0, float(tag - lane.service))
 
 

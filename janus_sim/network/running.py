@@ -13,7 +13,7 @@ from janus_sim.network.events import set_time
 from janus_sim.network.filling import fill
 from janus_sim.network.lanes import close_lane, enter, open_lane, place_of, quit_lane
 from janus_sim.network.marks import mark
-from janus_sim.network.owners import disown, height, hold_by_cap, remaining, spend, transfer
+from janus_sim.network.owners import change_mass, disown, height, hold_by_cap, remaining, spend, transfer
 from janus_sim.network.sharing import repair
 
 
@@ -70,14 +70,13 @@ def begin(f: int, place: int, alone: bool, net: Record) -> None:
 @inner
 def recount(b: int, change: int, last: float, net: Record) -> None:
     """One flow more or less is in bundle `b`, counted at level `last`: its lanes weigh and use that."""
-    bundle, path, lanes = views.bundles(net)[b], views.paths(net), views.lanes(net)
+    bundle, path = views.bundles(net)[b], views.paths(net)
     bundle.number += change
     weigh(b, net)
     for hop in range(bundle.hops):
         q = path[b, hop]
         if q == bundle.owner:
-            lanes[q].own_mass += change * bundle.weight
-            lanes[q].stale, lanes[q].late = 1, 1
+            change_mass(q, change * bundle.weight, net)
             mark(q, net)
         else:
             spend(q, change * bundle.weight * last, last, net)

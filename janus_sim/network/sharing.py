@@ -16,7 +16,7 @@ import numpy as np
 from janus_sim.network import layout as at
 from janus_sim.network import views
 from janus_sim.network.compiled import Record, inner
-from janus_sim.network.events import set_time
+from janus_sim.network.events import climb, climb_all, set_time
 from janus_sim.network.lanes import bring, feel, grant, rest
 from janus_sim.network.marks import spread, take, turn_to_next
 from janus_sim.network.owners import begin_anew, height, transfer
@@ -26,27 +26,27 @@ from janus_sim.network.shifting import shift
 @inner
 def sum_anew(x: int, net: Record) -> None:
     """Weigh the own bundles of lane `x`; find what it has to spare anew if changes have worn its digits away."""
-    lane, mass, who, keeper = views.lanes(net)[x], views.masses(net), views.who(net), views.keeper(net)
-    if lane.stale != 0:
+    lane, who, entries = views.lanes(net)[x], views.who(net), views.entries(net)
+    if lane.worn > at.WORN * lane.own_mass:
         own_mass = 0.0
         for i in range(lane.block, lane.block + lane.own):
-            own_mass += mass[i]
-        lane.own_mass, lane.stale = own_mass, 0
+            own_mass += entries[i, 0].mass
+        lane.own_mass, lane.worn = own_mass, 0.0
     if lane.slop <= at.TIRED * abs(lane.spare):
         return
     used = 0.0
     for i in range(lane.block + lane.own, lane.block + lane.count):
-        used += mass[i] * height(who[i], keeper[i], net)
+        used += entries[i, 0].mass * height(who[i], entries[i, 0].keeper, net)
     lane.spare, lane.slop = lane.available - used, 0.0
 
 
 @inner
 def highest(x: int, net: Record) -> float:
     """The highest level of a foreign bundle of lane `x`; writes it down as the ceiling."""
-    lane, who, keeper = views.lanes(net)[x], views.who(net), views.keeper(net)
+    lane, who, entries = views.lanes(net)[x], views.who(net), views.entries(net)
     ceiling = 0.0
     for i in range(lane.block + lane.own, lane.block + lane.count):
-        other = height(who[i], keeper[i], net)
+        other = height(who[i], entries[i, 0].keeper, net)
         if other > ceiling:
             ceiling = other
     lane.ceiling = ceiling
@@ -59,21 +59,15 @@ def aim(x: int, start: float, net: Record) -> float:
 
     Newton's method on a concave function from below: rises to the answer in a few steps.
     """
-    lane, mass, who, keeper, v = (
-        views.lanes(net)[x],
-        views.masses(net),
-        views.who(net),
-        views.keeper(net),
-        start,
-    )
+    lane, who, entries, v = views.lanes(net)[x], views.who(net), views.entries(net), start
     while True:
         spare, weight = lane.available, lane.own_mass
         for i in range(lane.block + lane.own, lane.block + lane.count):
-            other = height(who[i], keeper[i], net)
+            other = height(who[i], entries[i, 0].keeper, net)
             if other > v * (1.0 + at.SAME):
-                weight += mass[i]
+                weight += entries[i, 0].mass
             else:
-                spare -= mass[i] * other
+                spare -= entries[i, 0].mass * other
         higher = max(spare, 0.0) / weight if weight > 0.0 else v
         if not higher > v * (1.0 + 1e-15):
             return v
@@ -83,11 +77,11 @@ def aim(x: int, start: float, net: Record) -> float:
 @inner
 def take_in(x: int, v: float, net: Record) -> None:
     """Make the foreign bundles of lane `x` that are above level `v` its own."""
-    lane, who, keeper = views.lanes(net)[x], views.who(net), views.keeper(net)
+    lane, who, entries = views.lanes(net)[x], views.who(net), views.entries(net)
     i = lane.own
     while i < lane.count:
         row = lane.block + i
-        other = height(who[row], keeper[row], net)
+        other = height(who[row], entries[row, 0].keeper, net)
         if other > v * (1.0 + at.SAME):
             transfer(who[row], other, x, net)
         i += 1
@@ -117,7 +111,11 @@ def schedule(x: int, net: Record) -> None:
     ends = np.inf
     if lane.own > 0 and lane.level > 0.0:
         ends = now + max(0.0, lane.least - lane.service) / lane.level
-    set_time(x, ends, views.due(net))
+    due = views.due(net)
+    if net.repairs != 0:
+        due[len(due) // 2 + x] = ends  # `find_minima` does the rest
+    else:
+        set_time(x, ends, due)
 
 
 @inner
@@ -156,10 +154,21 @@ def visit(x: int, net: Record) -> None:
 
 
 @inner
+def find_minima(visits: int, net: Record) -> None:
+    """After a repair: the minima above the next ends of the lanes visited; all of them, if these were many."""
+    due, visited = views.due(net), views.visited(net)
+    if 16 * visits > len(visited):
+        climb_all(due)
+    else:
+        for i in range(visits):
+            climb(visited[i], due)
+
+
+@inner
 def repair(net: Record) -> bool:
     """Visit lanes until none is marked; False if the waves would not die, which a filling must then answer."""
     lanes, patience, visits = views.lanes(net), 8 * net.dirty + 4 * net.lanes + 64, 0
-    net.repairs = 1
+    visited, net.repairs = views.visited(net), 1
     while net.dirty > 0 and visits < patience:
         x = take(net)
         if x < 0:
@@ -168,7 +177,10 @@ def repair(net: Record) -> bool:
         if lanes[x].count > 0:  # it stays marked while it is visited, since it marks itself
             visit(x, net)
         lanes[x].is_dirty = 0
+        if visits < len(visited):
+            visited[visits] = x
         visits += 1
+    find_minima(visits, net)
     net.repairs, net.visits = 0, net.visits + visits
     if net.visits >= net.next_spread:
         spread(net)

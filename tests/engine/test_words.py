@@ -75,6 +75,13 @@ def test_in_one_machine_each_takes_its_closed_form(word: str, seconds: float) ->
     assert {span["kind"] for span in lab.spans} == {word}
 
 
+@pytest.mark.parametrize("word", ["all_gather", "reduce_scatter"])
+def test_between_machines_each_takes_its_closed_form(word: str) -> None:
+    """Of 4 GB a ring sends 7/8 over each edge, and 3 of the 4 edges of a machine go over ports."""
+    lab = Lab(topology(2, 4, nics=4)).run([call(word)] * 8)
+    assert [lab.end(word, rank) for rank in range(8)] == pytest.approx([3.5 * 3 / 4] * 8)
+
+
 @pytest.mark.parametrize(
     ("algorithm", "seconds"), [("hierarchical", 6.0), ("ring", 7 * 3 / 4), ("tree", 6.0), ("in_switch", 5.0)]
 )

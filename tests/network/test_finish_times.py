@@ -169,3 +169,17 @@ def test_what_cannot_be_is_told_by_name(more: dict[str, Any], word: str) -> None
     asked = {"capacity": [1.0], "routes": [[0]], "sizes": [1.0], **more}
     with pytest.raises(InputError, match=word):
         finish_times(asked.pop("capacity"), asked.pop("routes"), asked.pop("sizes"), **asked)
+
+
+def test_who_never_gets_bandwidth_is_told_by_number_and_nothing_hangs() -> None:
+    """The first would take 1e310 s, which is no number; the second waits behind it; the third ends."""
+    with pytest.raises(InputError) as error:
+        finish_times([1e-10, 1.0], [[0], [0], [1]], [1e300, 1.0, 1.0], priority=[0, 1, 0])
+    assert [mistake.where for mistake in error.value.mistakes] == ["flow 0", "flow 1"]
+    assert "gets no bandwidth" in error.value.mistakes[1].message
+
+
+def test_a_heavy_flow_that_leaves_takes_its_weight_along_to_the_last_digit() -> None:
+    """Kept as a running sum, 1e6 + 20e-6 - 1e6 would be 20e-6 to five digits."""
+    ends = finish_times([1.0], [[0]] * 21, [1.0] * 21, weight=[1e6] + [1e-6] * 20)
+    assert ends.tolist() == pytest.approx([1.0] + [21.0] * 20, rel=1e-10)

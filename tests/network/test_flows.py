@@ -137,3 +137,15 @@ def test_a_late_flow_joins_its_bundle_and_overtakes() -> None:
 def test_a_route_may_cross_a_link_twice_and_weighs_twice_there() -> None:
     ends = finish_times([6.0], [[0, 0], [0, -1]], [4.0, 8.0])
     assert ends.tolist() == pytest.approx([2.0, 2.0 + 4.0 / 6.0])
+
+
+def test_flows_over_a_link_that_is_stopped_wait_without_an_end() -> None:
+    flows = Flows([1.0])
+    flows.add([[0]], [4.0])
+    flows.advance(1.0)
+    flows.set_capacity(0, 0.0)
+    assert flows.next_end() == np.inf
+    assert flows.advance(9.0)[0] == 9.0
+    assert flows.in_flight == 1
+    flows.set_capacity(0, 1.0)
+    assert flows.next_end() == 12.0
