@@ -51,9 +51,12 @@ def check(
 
     Exit status: 0 as expected, 1 a violation, 2 bad input, 5 nothing was selected.
     """
+    from janus_sim.files import check_file
     from janus_sim.regression import TimeUpError, report
     from janus_sim.regression.rerun import limit
 
+    if junit is not None:
+        check_file(junit, "--junit")
     _fitting(files or [], base, head, tolerance, update)
     checks: list[Checked] = []
     try:

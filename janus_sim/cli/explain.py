@@ -30,7 +30,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Results of `janus-s
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[DIR] [A] [B]",
+        metavar="DIR|POLICY",
         help="Two policies or scenarios of the folder; or a second folder, and what to compare in them.",
     ),
 ]

@@ -12,7 +12,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Results of `janus-s
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[SCENARIO]...",
+        metavar="SCENARIO",
         help="Policies or scenarios whose links and timelines are shown; default: those of the first point.",
     ),
 ]

@@ -100,6 +100,7 @@ def test_bad_input_is_told(guarded: Path, janus_sim: Run, tmp_path: Path) -> Non
         (["--base", "quickstart"], "--base A with --head B"),
         ([guarded, "--tolerance", "0.1"], "--tolerance  belongs to --base A --head B"),
         (["--base", "tiny.yaml", "--head", "tiny.yaml", "--update"], "--update  writes baseline files"),
+        ([guarded, "--junit", "."], "is a folder; write the name of a file after --junit"),
     ):
         done = janus_sim("check", *arguments)
         assert done.returncode == 2, (arguments, done.stderr)
