@@ -30,7 +30,8 @@ def waterfall(janus_sim: Run, *words: object) -> dict[str, dict[str, float]]:
 def test_the_parts_of_the_quickstart_are_the_difference_of_the_step_times(
     janus_sim: Run, tmp_path: Path
 ) -> None:
-    done = janus_sim("run", "quickstart", "policies=expert_centric,janus", "--out", "q", "--format", "json")
+    asked = ("run", "quickstart", "policies=expert_centric,janus", "--out", "q", "--format", "json")
+    done = janus_sim(*asked, "--no-figures")
     assert done.returncode == 0, done.stderr
     slow, fast = (row["step_time_s"] for row in json.loads(done.stdout))
     parts = waterfall(janus_sim, "q", "expert_centric", "janus")
@@ -108,7 +109,7 @@ def test_what_is_not_there_is_told(words: tuple[str, ...], said: str, janus_sim:
 
 
 def test_a_policy_at_several_points_must_be_named_by_its_scenario(janus_sim: Run, tiny: Path) -> None:
-    done = janus_sim("run", tiny, "seed=1,2", "policies=expert_centric,janus", "--out", "grid", "--quiet")
+    done = janus_sim("run", tiny, "seed=1,2", "policies=expert_centric,janus", "--out", "grid", "--quiet", "--no-figures")
     assert done.returncode == 0, done.stderr
     done = janus_sim("explain", "grid", "expert_centric", "janus")
     assert done.returncode == 2

@@ -115,7 +115,7 @@ def test_a_gpu_of_my_own_is_found_kept_and_known_again(janus_sim: Run, tiny: Pat
     tiny.write_text(tiny.read_text().replace("topology: two_gpus", "topology: ground.yaml"))
 
     def step() -> float:
-        done = janus_sim("run", tiny, "policies=expert_centric", "--format", "json")
+        done = janus_sim("run", tiny, "policies=expert_centric", "--format", "json", "--no-figures")
         assert done.returncode == 0, done.stderr
         return float(json.loads(done.stdout)[0]["step_time_s"])
 
@@ -131,10 +131,10 @@ def test_a_gpu_of_my_own_is_found_kept_and_known_again(janus_sim: Run, tiny: Pat
 
 
 def test_an_earlier_result_is_replaced_and_another_folder_refused(janus_sim: Run, tiny: Path) -> None:
-    assert janus_sim("run", tiny, "policies=expert_centric").returncode == 0
+    assert janus_sim("run", tiny, "policies=expert_centric", "--no-figures").returncode == 0
     folder = tiny.parent / "results" / "tiny"
     (folder / "leftover.txt").write_text("old")
-    assert janus_sim("run", tiny, "policies=expert_centric").returncode == 0
+    assert janus_sim("run", tiny, "policies=expert_centric", "--no-figures").returncode == 0
     assert not (folder / "leftover.txt").exists()
     done = janus_sim("run", tiny, "--out", tiny.parent)
     assert done.returncode == 2
@@ -257,7 +257,7 @@ def test_a_policy_that_hangs_or_breaks_the_protocol_is_told(
 ) -> None:
     (tiny.parent / "wrong.py").write_text(WRONG)
     tiny.write_text(f"{tiny.read_text()}  wrong: {{type: 'wrong:{name}'}}\n")
-    done = janus_sim("run", tiny)
+    done = janus_sim("run", tiny, "--no-figures")
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     assert not [word for word in words if word not in done.stderr], done.stderr
@@ -265,7 +265,7 @@ def test_a_policy_that_hangs_or_breaks_the_protocol_is_told(
     assert rows["error"].notna().tolist() == [False, False, False, True]
     assert words[0] in rows["error"].iloc[-1]
     assert rows["speedup"].notna().tolist() == [True, True, True, False]
-    shown = janus_sim("--debug", "run", tiny, "--jobs", "2" if name == "Broken" else "1")
+    shown = janus_sim("--debug", "run", tiny, "--no-figures", "--jobs", "2" if name == "Broken" else "1")
     assert shown.returncode == status
     assert "Traceback" in shown.stderr
 
@@ -281,7 +281,7 @@ def test_a_policy_beside_the_file_runs_from_elsewhere_and_is_never_stale(
     elsewhere.mkdir()
 
     def times() -> dict[str, float]:
-        done = janus_sim("run", "../lab/x.yaml", "--format", "json", cwd=elsewhere)
+        done = janus_sim("run", "../lab/x.yaml", "--format", "json", "--no-figures", cwd=elsewhere)
         assert done.returncode == 0, done.stderr
         return {row["policy"]: row["step_time_s"] for row in json.loads(done.stdout)}
 
