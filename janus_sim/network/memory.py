@@ -172,7 +172,8 @@ class Memory:
         link = self._arrays["link"]
         counts = np.bincount(routes.ravel() + 1, minlength=len(link) + 1)[1:]
         link["expected"] = counts
-        return int(sum(_power(count) for count in counts if count) + 8 * np.count_nonzero(counts))
+        used = counts[counts > 0]
+        return int(np.exp2(np.ceil(np.log2(used))).sum()) + 8 * len(used)
 
     def forget(self) -> None:
         """No flows are expected any more."""
