@@ -109,7 +109,8 @@ def test_what_is_not_there_is_told(words: tuple[str, ...], said: str, janus_sim:
 
 
 def test_a_policy_at_several_points_must_be_named_by_its_scenario(janus_sim: Run, tiny: Path) -> None:
-    done = janus_sim("run", tiny, "seed=1,2", "policies=expert_centric,janus", "--out", "grid", "--quiet", "--no-figures")
+    asked = ("seed=1,2", "policies=expert_centric,janus", "--out", "grid", "--no-figures")
+    done = janus_sim("run", tiny, "--quiet", *asked)
     assert done.returncode == 0, done.stderr
     done = janus_sim("explain", "grid", "expert_centric", "janus")
     assert done.returncode == 2
