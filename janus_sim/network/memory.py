@@ -22,9 +22,9 @@ def _aligned(rows: int, columns: int, dtype: DTypeLike) -> NDArray[Any]:
     return data.reshape(rows, columns) if columns > 1 else data
 
 
-def _power(number: float) -> int:
-    """The least power of two that is not below."""
-    return 1 << max(0, int(np.ceil(number)) - 1).bit_length()
+def _power(number: NDArray[np.int64] | int) -> Any:  # noqa: ANN401
+    """The least power of two that is not below; of an array, of each."""
+    return np.exp2(np.ceil(np.log2(np.maximum(number, 1)))).astype(np.int64)
 
 
 class Memory:
@@ -144,7 +144,7 @@ class Memory:
         net = self.net[0]
         self._hops = max(self._hops, hops)
         if self._rows < net["flows"] + more:
-            self._rows = _power(net["flows"] + more)
+            self._rows = int(_power(net["flows"] + more))
         if self._lanes < net["lanes"] + self._hops:
             self._lanes *= 2
         wanted = net["pool_top"] + entries + self._hops * max(16, 2 * net["largest"])
@@ -173,7 +173,7 @@ class Memory:
         counts = np.bincount(routes.ravel() + 1, minlength=len(link) + 1)[1:]
         link["expected"] = counts
         used = counts[counts > 0]
-        return int(np.exp2(np.ceil(np.log2(used))).sum()) + 8 * len(used)
+        return int(_power(used).sum()) + 8 * len(used)
 
     def forget(self) -> None:
         """No flows are expected any more."""

@@ -12,6 +12,7 @@ from janus_sim.policies.base import Policy, machines_of
 from janus_sim.policies.room import enough
 from janus_sim.topology.gpu import GpuKind
 from janus_sim.topology.transfers import Rows
+from janus_sim.workload.copies import Traffic
 from janus_sim.workload.layer import MoELayer, RoutedLayer
 
 SCALED = 128  #: values that share a scale in an fp8 row
@@ -77,14 +78,12 @@ class NodeLimited(Policy):
 
     def _dispatch(self, gpu: Gpu, layer: RoutedLayer, label: str) -> Activity:
         """Go far, then near."""
-        machines, row = machines_of(gpu, layer), self._row(layer)
-        ways, rows = layer.two_hop(machines, row), Rows(row, layer.relayed(machines))
+        ways, rows = _ways(gpu, layer, self._row(layer))
         return gpu.all_to_all(ways, label, lines="dispatch", sms=self.sms, rows=rows)
 
     def _combine(self, gpu: Gpu, layer: RoutedLayer, label: str) -> Activity:
         """Go the ways of a dispatch back: near first, then far."""
-        machines, row = machines_of(gpu, layer), round(layer.hidden * layer.combine_width)
-        (far, near), rows = layer.two_hop(machines, row), Rows(row, layer.relayed(machines))
+        (far, near), rows = _ways(gpu, layer, round(layer.hidden * layer.combine_width))
         return gpu.all_to_all((near.T, far.T), label, lines="combine", sms=self.sms, rows=rows)
 
     def _notify(self, gpu: Gpu, layer: RoutedLayer, label: str) -> Activity:
@@ -119,3 +118,9 @@ class NodeLimited(Policy):
     def paradigm(self, layer: MoELayer, domain: int) -> str:
         """Node-limited in every layer."""
         return "node_limited"
+
+
+def _ways(gpu: Gpu, layer: RoutedLayer, row: int) -> tuple[tuple[Traffic, Traffic], Rows]:
+    """Return the far and the near hop of a dispatch, and the rows that its kernel moves one by one."""
+    machines = machines_of(gpu, layer)
+    return layer.two_hop(machines, row), Rows(row, layer.relayed(machines))

@@ -15,6 +15,7 @@ from typing import Any
 from janus_sim.errors import InputError, Mistake
 from janus_sim.regression.baseline import Baseline, Tolerance, expected_of
 from janus_sim.regression.compare import Finding, compare, explained, failures, missing, new
+from janus_sim.results.reading import INDEX
 from janus_sim.scenario import Experiment
 from janus_sim.sweep.sweeping import Settings, run
 
@@ -124,7 +125,7 @@ def rows_of(
     wanted : sequence of str, optional
         Nothing is run where `only` selects none of these; by default the scenarios of the experiment.
     """
-    if (Path(source) / "scenarios.json").is_file():
+    if (Path(source) / INDEX).is_file():
         from janus_sim.results.store import open_results
 
         table = open_results(source).table()

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from janus_sim.record import SPAN_COLUMNS, LayerRecord
+from janus_sim.results.reading import INDEX
 from janus_sim.results.result import LINK_TYPES, Result
 from janus_sim.results.store import write_csv
 
@@ -65,7 +66,7 @@ def write(
             spans.add(name, result.record.spans)
             series.add(name, result.link_bins())
     text = json.dumps(list(entries), indent=1) + "\n"
-    (folder / "scenarios.json").write_text(text, encoding="utf-8", newline="\n")
+    (folder / INDEX).write_text(text, encoding="utf-8", newline="\n")
 
 
 class _Csv:

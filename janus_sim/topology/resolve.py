@@ -39,8 +39,7 @@ def resolve(source: Source, beside: Path | None = None, where: str = "") -> Reso
     InputError
         With every mistake in the shape of the file; `check` finds contradictions.
     """
-    short = short_forms(TopologySpec)
-    data, paths = layered(ROOM, source, beside, where, short)
+    data, paths = layered(ROOM, source, beside, where, short_forms(TopologySpec))
     place = where or (f"{paths[0]}:" if paths and not isinstance(source, Mapping) else "topology")
     folder = paths[0].parent if paths and not isinstance(source, Mapping) else beside
     if "mixed" in data:
@@ -59,14 +58,12 @@ def _kind(entry: object, index: int, data: Mapping[str, Any], beside: Path | Non
     if not isinstance(entry, Mapping):
         return entry
     place = join(where, f"mixed.{index}.base")
-    under = (
-        layered(ROOM, entry["base"], beside, place, short_forms(TopologySpec))[0] if "base" in entry else data
-    )
+    short = short_forms(TopologySpec)
+    under = layered(ROOM, entry["base"], beside, place, short)[0] if "base" in entry else data
     machine, changes = under.get("machine"), entry.get("machine", {})
     if machine is None and not changes:
         raise InputError(Mistake(join(where, f"mixed.{index}"), "has no machine; write a base or a machine"))
     rest = {key: value for key, value in entry.items() if key != "base"}
     if isinstance(machine, Mapping) and isinstance(changes, Mapping):
-        short = short_forms(TopologySpec)
         return {**rest, "machine": merge(machine, changes, short, "machine.")}
     return {**rest, "machine": changes or machine}
