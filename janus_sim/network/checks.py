@@ -55,7 +55,8 @@ def _wholes(name: str, given: ArrayLike, kind: type[np.signedinteger[Any]]) -> N
     if values.size and not np.issubdtype(values.dtype, np.integer):
         raise InputError(Mistake(name, f"holds {values.dtype}; give whole numbers"))
     bounds = np.iinfo(kind)
-    if values.size and (values.min() < bounds.min or values.max() > bounds.max):
+    fits = np.can_cast(values.dtype, kind)
+    if values.size and not fits and (values.min() < bounds.min or values.max() > bounds.max):
         raise InputError(Mistake(name, "holds a number that is no index"))
     return np.ascontiguousarray(values, dtype=kind)
 
@@ -108,6 +109,34 @@ def columns(
     return route, size, start, cap, share, rank, group
 
 
+def between(low: float, values: NDArray[Any], high: float = np.inf) -> bool:
+    """Whether all of some numbers are from `low` to `high`; in one pass, without temporaries. NaN is not."""
+    return values.size == 0 or bool(values.min() >= low and values.max() <= high)
+
+
+def _sound(
+    links: int,
+    route: NDArray[np.int32],
+    size: NDArray[np.float64],
+    start: NDArray[np.float64],
+    cap: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    group: NDArray[np.int64],
+    now: float,
+    groups: int,
+) -> bool:
+    """Whether no flow is wrong, found out quickly: a million flows cost a few milliseconds."""
+    most = float(np.finfo(np.float64).max)
+    return (
+        between(0.0, size, most)
+        and between(max(now, -most), start, most)
+        and between(0.0, cap)
+        and between(np.nextafter(0.0, 1.0), weight, most)
+        and between(-1, route, links - 1)
+        and between(-np.inf, group, groups - 1)
+    )
+
+
 def check_flows(
     capacity: NDArray[np.float64],
     route: NDArray[np.int32],
@@ -123,6 +152,8 @@ def check_flows(
 ) -> list[Mistake]:
     """What is wrong with each flow, in words."""
     links = len(capacity)
+    if _sound(links, route, size, start, cap, weight, group, now, groups):
+        return []
     outside = (route < -1) | (route >= links)
     tests: list[tuple[Any, Callable[[int], str]]] = [
         (

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from janus_sim.errors import InputError, Mistake
-from janus_sim.network.checks import check_capacity, check_flows, columns
+from janus_sim.network.checks import between, check_capacity, check_flows, columns
 from janus_sim.network.flows import Flows
 
 
@@ -108,6 +108,9 @@ def _never(
     cap: NDArray[Any],
 ) -> list[Mistake]:
     """Flows with bytes that nothing could ever move, or that nothing holds."""
+    least = np.nextafter(0.0, 1.0)
+    if between(least, capacity) and between(least, cap) and between(0, route[:, 0]):
+        return []
     moving = size > 0.0
     used = np.unique(route[moving])
     mistakes = [
